@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "commit.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "error.h"
+#include "node.h"
+#include "delete.h"
+#include "util.h"
+
+#define MARK ".cimfs-"
+
+int (*cim_commit_test_hook)(enum cim_commit_step step);
+
+/* 1: a test stops here. */
+static int after(enum cim_commit_step step)
+{
+	return cim_commit_test_hook ? cim_commit_test_hook(step) : 0;
+}
+
+static void mark_name(const struct cim_writer *w, char ret[CIM_FILE_NAME])
+{
+	char guid[CIM_GUID_TEXT];
+
+	cim_guid_format(&cim_region_set(w->region)->guid, guid);
+	snprintf(ret, CIM_FILE_NAME, MARK "%s", guid);
+}
+
+/* The image file: its header, the parents' sets, its own set. */
+static int write_image(struct cim_writer *w, uint64_t fs_off, struct cim_tmpfile *tmp)
+{
+	uint32_t n_parents = w->base ? w->base->n_sets : 0;
+	size_t size = sizeof(struct cim_image_disk) + n_parents * sizeof(struct cim_set_disk);
+	g_autofree uint8_t *image = g_malloc0(size);
+	struct cim_image_disk *head = (struct cim_image_disk *)image;
+	struct cim_set_disk *parents = (struct cim_set_disk *)(head + 1);
+
+	cim_common_encode(&head->common, CIM_FILE_IMAGE, (uint32_t)size);
+	cim_set_encode(&head->own, cim_region_set(w->region));
+	head->fs_off = cim_put64(fs_off);
+	head->n_parents = cim_put16((uint16_t)n_parents);
+	for (uint32_t i = 0; i < n_parents; i++)
+		cim_set_encode(&parents[i], &w->base->sets[i]);
+	int r = cim_tmpfile_open(w->lock_fd, "image", tmp);
+	if (r == 0 && (r = cim_pwrite_full(tmp->fd, image, size, 0)) < 0)
+		r = cim_fail(-r, "cannot write the image file: %s", g_strerror(-r));
+	return r;
+}
+
+static int sync_fd(int fd, const char *what)
+{
+	if (fsync(fd) < 0)
+		return cim_fail(errno, "cannot make %s durable: %s", what, g_strerror(errno));
+	return 0;
+}
+
+static int check_name_free(const struct cim_writer *w)
+{
+	if (!w->replaces && faccessat(w->lock_fd, w->new_name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return cim_fail(EEXIST,
+				"\"%s\" has come into the directory meanwhile; remove or rename it, then commit "
+				"again",
+				w->new_name);
+	return 0;
+}
+
+static int rename_image(const struct cim_writer *w, const char *mark)
+{
+	int r = w->replaces ? renameat(w->lock_fd, mark, w->lock_fd, w->new_name) :
+			      renameat2(w->lock_fd, mark, w->lock_fd, w->new_name, RENAME_NOREPLACE);
+
+	/* A file system without RENAME_NOREPLACE: link() never replaces; the mark is swept if we die here. */
+	if (r < 0 && !w->replaces && (errno == EINVAL || errno == ENOSYS)) {
+		r = linkat(w->lock_fd, mark, w->lock_fd, w->new_name, 0);
+		if (r == 0)
+			(void)unlinkat(w->lock_fd, mark, 0);
+	}
+	if (r < 0)
+		return cim_fail(errno, "cannot name the image \"%s\": %s", w->new_name, g_strerror(errno));
+	return 0;
+}
+
+/*
+ * From files without a name to an image, durably.  Steps 3 to 7; see cim_writer_commit().  *ret_mark and
+ * *ret_visible say how far it got.  1: a test stopped it.
+ */
+static int publish(struct cim_writer *w, struct cim_tmpfile *image, const char *mark, bool *ret_mark,
+		   bool *ret_visible)
+{
+	int r = cim_tmpfile_link(w->lock_fd, image, mark);
+
+	if (r < 0)
+		return cim_fail(-r, "cannot name the image file: %s", g_strerror(-r));
+	*ret_mark = true;
+	if ((r = after(CIM_COMMIT_MARKED)))
+		return r;
+	r = sync_fd(w->lock_fd, "the image directory");
+	if (r < 0 || (r = after(CIM_COMMIT_MARK_SYNCED)))
+		return r;
+	r = cim_region_link(w->region);
+	if (r < 0 || (r = after(CIM_COMMIT_LINKED)))
+		return r;
+	r = sync_fd(w->lock_fd, "the image directory");
+	if (r < 0 || (r = after(CIM_COMMIT_LINKS_SYNCED)))
+		return r;
+	r = rename_image(w, mark);
+	if (r < 0)
+		return r;
+	*ret_visible = true;
+	if ((r = after(CIM_COMMIT_RENAMED)))
+		return r;
+	r = sync_fd(w->lock_fd, "the image directory");
+	return r < 0 ? r : after(CIM_COMMIT_DONE);
+}
+
+/* Whether a failure leaves the writer as it was, so that a commit may be tried again. */
+static bool may_retry(int r)
+{
+	return r == -ENOSPC || r == -EDQUOT || r == -EEXIST || r == -EMFILE || r == -ENFILE ||
+	       r == -ENOMEM;
+}
+
+/* Steps 1 and 2: everything that the image needs is on disk, and nothing has a name. */
+static int prepare(struct cim_writer *w, struct cim_tmpfile *image)
+{
+	uint64_t fs_off;
+	int r = check_name_free(w);
+
+	if (r == 0)
+		r = cim_writer_store_all(w);
+	if (r == 0)
+		r = cim_region_seal(w->region);
+	if (r == 0)
+		r = cim_encode(w, &fs_off);
+	if (r == 0)
+		r = cim_region_finish(w->region);
+	if (r == 0)
+		r = write_image(w, fs_off, image);
+	if (r == 0)
+		r = after(CIM_COMMIT_ENCODED);
+	return r;
+}
+
+/*
+ * The commit, in the order that makes it atomic and durable.  A crash after any step leaves either the old
+ * state and files that the next writer sweeps, or the new image whole.
+ *
+ *  1. All data and metadata go into the region files, which have no name; then the object ID files and the image
+ *     file, likewise.
+ *  2. fsync each of them: whatever gets a name from here on has its bytes.  A failed fsync ends this writer for
+ *     good: the kernel may have dropped what it could not write, and a second fsync would not tell.
+ *  3. Name the image file ".cimfs-GUID": the mark by which a sweep knows whose region files are orphans.
+ *  4. fsync the directory: the mark is there before any of them.
+ *  5. Name the region and object ID files, and fsync the directory: all that the image refers to is there before
+ *     the image.  (POSIX lets names reach the disk in any order unless the directory is synced between.)
+ *  6. Rename the mark to NAME: the one instant at which the image appears or is replaced.
+ *  7. fsync the directory: from here on a power cut keeps it.
+ *
+ * When step 7 fails the image is there and may or may not survive a power cut: it stays, and the failure is said.
+ */
+int cim_writer_commit(struct cim_writer *w)
+{
+	struct cim_tmpfile image = { .fd = -1 };
+	char mark[CIM_FILE_NAME];
+	bool marked = false, visible = false;
+
+	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&w->lock);
+	int r = cim_writer_usable(w);
+	if (r < 0)
+		return r;
+	r = prepare(w, &image);
+	if (r < 0 && may_retry(r)) {
+		cim_tmpfile_close(w->lock_fd, &image);
+		cim_region_unseal(w->region);
+		return r;
+	}
+	if (r == 0)
+		r = cim_region_sync(w->region);
+	if (r == 0)
+		r = sync_fd(image.fd, "the image file");
+	if (r == 0)
+		r = after(CIM_COMMIT_SYNCED);
+	mark_name(w, mark);
+	if (r == 0)
+		r = publish(w, &image, mark, &marked, &visible);
+	if (r != 1 && r < 0 && !visible) {
+		cim_region_unlink(w->region);
+		if (marked)
+			(void)unlinkat(w->lock_fd, mark, 0);
+	}
+	cim_tmpfile_close(w->lock_fd, &image);
+	w->state = r == 0 ? CIM_WRITER_COMMITTED : CIM_WRITER_FAILED;
+	return r == 1 ? -EINTR : r;
+}
+
+/* ---- leftovers ---- */
+
+static bool parse_hex(const char *s, int n, uint32_t *ret)
+{
+	uint32_t value = 0;
+
+	for (int i = 0; i < n; i++) {
+		int digit = g_ascii_xdigit_value(s[i]);
+
+		if (digit < 0)
+			return false;
+		value = value << 4 | (uint32_t)digit;
+	}
+	*ret = value;
+	return true;
+}
+
+/* The GUID of a mark's name; false: some other leftover. */
+static bool parse_mark(const char *name, struct cim_guid *ret)
+{
+	const char *g = name + strlen(MARK);
+	uint32_t part[3], byte;
+
+	if (strlen(g) != CIM_GUID_TEXT - 1 || g[8] != '-' || g[13] != '-' || g[18] != '-' || g[23] != '-' ||
+	    !parse_hex(g, 8, &part[0]) || !parse_hex(g + 9, 4, &part[1]) || !parse_hex(g + 14, 4, &part[2]))
+		return false;
+	cim_store32(ret->b, part[0]);
+	cim_store16(ret->b + 4, (uint16_t)part[1]);
+	cim_store16(ret->b + 6, (uint16_t)part[2]);
+	for (int i = 0; i < 8; i++) {
+		if (!parse_hex(g + 19 + 2 * i + (i >= 2), 2, &byte))
+			return false;
+		ret->b[8 + i] = (uint8_t)byte;
+	}
+	return true;
+}
+
+/* The region files go before their mark, so that a sweep that is stopped is gone on with by the next. */
+static int sweep_one(struct cim_store *store, const char *name)
+{
+	g_autoptr(GHashTable) referenced = NULL;
+	struct cim_set set = { .n_regions = CIM_SET_REGIONS };
+
+	if (parse_mark(name, &set.guid)) {
+		int r = cim_references(store, NULL, &referenced);
+
+		if (r == 0 && !g_hash_table_contains(referenced, &set.guid))
+			r = cim_references_remove_set(store, &set);
+		if (r < 0) {
+			g_debug("\"%s\" is left for later: %s", name, cim_reason());
+			return 0;
+		}
+	}
+	if (unlinkat(store->dirfd, name, 0) < 0 && errno != ENOENT)
+		return cim_fail(errno, "cannot remove \"%s\", left by a writer that died: %s", name,
+				g_strerror(errno));
+	return 0;
+}
+
+int cim_commit_sweep(struct cim_store *store)
+{
+	int fd = openat(store->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *e;
+	int r = 0;
+
+	if (!dir) {
+		if (fd >= 0)
+			(void)close(fd);
+		return cim_fail(errno, "cannot list the image directory: %s", g_strerror(errno));
+	}
+	g_autoptr(GPtrArray) left = g_ptr_array_new_with_free_func(g_free);
+	while ((e = readdir(dir)))
+		if (strncmp(e->d_name, ".cimfs", 6) == 0)
+			g_ptr_array_add(left, g_strdup(e->d_name));
+	(void)closedir(dir);
+	for (guint i = 0; r == 0 && i < left->len; i++)
+		r = sweep_one(store, g_ptr_array_index(left, i));
+	return r;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The changing data of one staged file.
+ *
+ * A small file that is written front to back is gathered in memory (CIM_CONTENT_BUFFER at most,
+ * and CIM_SCRATCH_MEMORY in all), so that its bytes go once, to where they stay.  A file that grows past that,
+ * or gets holes, lives in the writer's scratch file: one unnamed sparse file, handed out in chunks, one
+ * descriptor for all.  Nothing here knows what the data is for; storing it is the caller's, through
+ * cim_content_store().
+ *
+ * The caller holds content->lock around every call.
+ */
+#ifndef CIM_CONTENT_H
+#define CIM_CONTENT_H
+
+#include <glib.h>
+
+#include "region.h"
+
+#define CIM_CONTENT_BUFFER (1024 * 1024)      /* bytes of a file in memory at most */
+#define CIM_SCRATCH_MEMORY (32 * 1024 * 1024) /* bytes of all files in memory at most */
+#define CIM_SCRATCH_CHUNK  (64 * 1024)	      /* bytes handed out at once; on disk only what is written */
+#define CIM_HASHED_HOLES   (1ull << 30)	      /* bytes of hole in a file that are hashed at most */
+
+struct cim_scratch {
+	int dirfd;
+	GMutex lock; /* guards file and the free list */
+	struct cim_tmpfile file; /* made when first needed */
+	uint32_t n_chunks;	 /* handed out so far */
+	GArray *free;		 /* uint32_t, chunks given back */
+	gssize memory;		 /* bytes of all buffers; atomic */
+};
+
+void cim_scratch_init(struct cim_scratch *s, int dirfd);
+void cim_scratch_clear(struct cim_scratch *s);
+
+/* Consecutive chunks of a file that are consecutive in the scratch file. */
+struct cim_run {
+	uint32_t file_chunk, scratch_chunk, n;
+};
+
+struct cim_content {
+	GMutex lock; /* guards all below but refs and size */
+	gatomicrefcount refs;
+	struct cim_scratch *scratch;
+	uint64_t size;	     /* bytes; read without the lock through cim_content_size() */
+	bool dirty;	     /* differs from what is stored */
+	bool in_scratch;     /* else in buf */
+	int error;	     /* loading it failed: what every call returns */
+	uint8_t *buf;	     /* buf_room bytes, of which size count */
+	size_t buf_room;
+	GArray *runs; /* struct cim_run, by file_chunk, never empty ones */
+};
+
+/** cim_content_new - an empty file with one reference */
+struct cim_content *cim_content_new(struct cim_scratch *scratch);
+struct cim_content *cim_content_ref(struct cim_content *c);
+void cim_content_unref(struct cim_content *c);
+
+static inline uint64_t cim_content_size(const struct cim_content *c)
+{
+	return __atomic_load_n(&c->size, __ATOMIC_RELAXED);
+}
+
+/** cim_content_write - 0, -ENOSPC, -EFBIG, -ENOMEM, -EIO */
+int cim_content_write(struct cim_content *c, uint64_t off, const void *data, size_t size);
+
+/** cim_content_read - returns how many bytes, fewer at the end */
+ssize_t cim_content_read(struct cim_content *c, uint64_t off, void *buf, size_t size);
+
+/** cim_content_truncate - cut off, or extend by a hole */
+int cim_content_truncate(struct cim_content *c, uint64_t size);
+
+/** cim_content_punch - make bytes zero, giving back space where whole chunks or blocks go */
+int cim_content_punch(struct cim_content *c, uint64_t off, uint64_t size);
+
+/** cim_content_seek - as lseek(2) with SEEK_DATA or SEEK_HOLE */
+int64_t cim_content_seek(struct cim_content *c, uint64_t off, int whence);
+
+/**
+ * cim_content_store - put it where it stays
+ * @ret: what holds it now; { 0 } for an empty file and one that is all hole
+ * @ret_holes: whether it has any hole; all hole when @ret is { 0 } and the size is not 0
+ * Not dirty afterwards.
+ */
+int cim_content_store(struct cim_content *c, struct cim_region_writer *rw, struct cim_stored *ret,
+		      bool *ret_holes);
+
+#endif

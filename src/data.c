@@ -1,0 +1,594 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The data of the writer's files: from what is stored to a content that changes, and back.
+ *
+ * A file has a content from its first change until it is stored again: when the last
+ * writer closes it, or, if it was stored once already and lives in the scratch file, at the commit.
+ * I/O is done under the content's lock; the tree's is held only to find the node and to note
+ * the result.
+ */
+#include "config.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "error.h"
+#include "node.h"
+#include "util.h"
+
+#define LOAD_CHUNK (1024 * 1024)
+
+static int regular_node(struct cim_writer *w, uint32_t id, struct cim_node **ret)
+{
+	int r = cim_writer_usable(w);
+
+	if (r == 0)
+		r = cim_node_get(w, id, ret);
+	if (r < 0)
+		return r;
+	return S_ISREG((*ret)->mode) ? 0 : S_ISDIR((*ret)->mode) ? -EISDIR : -EINVAL;
+}
+
+/* The stream of a file as the base has it, for one whose data is there. */
+static struct cim_stream base_stream(const struct cim_node *node)
+{
+	return (struct cim_stream){
+		.off = node->data.where,
+		.size = node->size,
+		.type = node->data_kind == CIM_DATA_BASE ? (enum cim_stream_type)node->stream_type :
+							   CIM_STREAM_DATA,
+		.sparse = node->data_kind == CIM_DATA_BASE && node->stream_sparse,
+	};
+}
+
+void cim_node_drop_data(struct cim_writer *w, struct cim_node *node)
+{
+	if (node->data_kind == CIM_DATA_STORED)
+		cim_region_unref(w->region, &node->data);
+	cim_content_unref(g_steal_pointer(&node->content));
+	node->data_kind = CIM_DATA_NONE;
+	node->data = (struct cim_stored){ 0 };
+}
+
+static ssize_t read_stored(struct cim_writer *w, const struct cim_node *node, uint64_t off, void *buf,
+			   size_t size)
+{
+	if (off >= node->size || node->data_kind == CIM_DATA_NONE)
+		return 0;
+	size = (size_t)MIN((uint64_t)size, node->size - off);
+	if (node->data_kind == CIM_DATA_HOLE) {
+		memset(buf, 0, size);
+		return (ssize_t)size;
+	}
+	if (node->data_kind == CIM_DATA_STORED && node->data.own) {
+		int r = cim_region_read(w->region, &node->data, off, buf, size);
+
+		return r < 0 ? r : (ssize_t)size;
+	}
+	struct cim_stream s = base_stream(node);
+	return cim_stream_read(w->base, &s, off, buf, size);
+}
+
+/* The next data of what is stored, so that holes are not copied. */
+static int64_t seek_stored(struct cim_writer *w, const struct cim_node *node, uint64_t off, int whence)
+{
+	if (off >= node->size)
+		return -ENXIO;
+	if (node->data_kind == CIM_DATA_HOLE)
+		return whence == SEEK_DATA ? -ENXIO : (int64_t)off;
+	if (node->data_kind == CIM_DATA_STORED && node->data.own)
+		return cim_region_seek(w->region, &node->data, node->size, off, whence);
+	struct cim_stream s = base_stream(node);
+	return cim_stream_seek(w->base, &s, off, whence);
+}
+
+/* Copy what is stored, up to @size, into a new content whose lock is held. */
+static int load(struct cim_writer *w, const struct cim_node *stored, uint64_t size,
+		struct cim_content *c)
+{
+	g_autofree void *buf = g_malloc(LOAD_CHUNK);
+	uint64_t at = 0, end = MIN(size, stored->size);
+	int r = 0;
+
+	while (r == 0 && at < end) {
+		int64_t data = stored->has_holes ? seek_stored(w, stored, at, SEEK_DATA) : (int64_t)at;
+		if (data < 0 && data != -ENXIO)
+			return (int)data;
+		if (data < 0 || (uint64_t)data >= end)
+			break;
+		int64_t hole = stored->has_holes ? seek_stored(w, stored, (uint64_t)data, SEEK_HOLE) :
+						   (int64_t)end;
+		if (hole < 0)
+			return (int)hole;
+		uint64_t stop = MIN((uint64_t)hole, end);
+		for (at = (uint64_t)data; r == 0 && at < stop;) {
+			ssize_t n = read_stored(w, stored, at, buf, (size_t)MIN(stop - at, LOAD_CHUNK));
+			if (n <= 0)
+				return n < 0 ? (int)n : -EIO;
+			r = cim_content_write(c, at, buf, (size_t)n);
+			at += (uint64_t)n;
+		}
+	}
+	return r < 0 ? r : cim_content_truncate(c, end);
+}
+
+/*
+ * The content of a file, made when it changes for the first time, with up to @keep bytes of what is
+ * stored.  Called under the tree's lock, which is let go while data is copied; returns with the
+ * content's lock held and the tree's not.
+ */
+static int change(struct cim_writer *w, struct cim_node *node, uint64_t keep, struct cim_content **ret)
+{
+	struct cim_content *c = node->content;
+	bool fresh = !c;
+	struct cim_node stored = *node; /* what load() reads of it */
+
+	if (fresh) {
+		c = cim_content_new(&w->scratch);
+		node->content = c;
+		__atomic_store_n(&c->size, MIN(keep, node->size), __ATOMIC_RELAXED);
+		g_mutex_lock(&c->lock); /* nobody else has it yet: this cannot wait */
+	}
+	cim_content_ref(c);
+	g_mutex_unlock(&w->lock);
+	if (!fresh) {
+		g_mutex_lock(&c->lock);
+	} else {
+		c->size = 0;
+		int r = load(w, &stored, keep, c);
+		c->dirty = keep < stored.size;
+		if (r < 0)
+			c->error = r;
+	}
+	if (c->error < 0) {
+		int r = c->error;
+
+		g_mutex_unlock(&c->lock);
+		/* The file keeps what is stored, and the next change tries again. */
+		g_mutex_lock(&w->lock);
+		struct cim_node *now = cim_node_find(w, stored.id);
+		bool mine = now && now->content == c;
+		if (mine)
+			now->content = NULL;
+		g_mutex_unlock(&w->lock);
+		if (mine)
+			cim_content_unref(c);
+		cim_content_unref(c);
+		return r;
+	}
+	*ret = c;
+	return 0;
+}
+
+static void end_change(struct cim_content *c)
+{
+	g_mutex_unlock(&c->lock);
+	cim_content_unref(c);
+}
+
+/* ---- open, close ---- */
+
+static int resize(struct cim_writer *w, struct cim_node *node, uint64_t size)
+{
+	struct cim_content *c;
+
+	if (!node->content && size == node->size) {
+		g_mutex_unlock(&w->lock);
+		return 0;
+	}
+	int r = change(w, node, size, &c);
+	if (r < 0)
+		return r;
+	r = cim_content_truncate(c, size);
+	end_change(c);
+	return r;
+}
+
+int cim_writer_open_file(struct cim_writer *w, uint32_t id, unsigned int flags)
+{
+	struct cim_node *node;
+
+	g_mutex_lock(&w->lock);
+	int r = cim_writer_usable(w);
+	/* Opening a file of the base to read it changes nothing, and costs nothing. */
+	if (r == 0 && !(flags & CIM_OPEN_WRITE) && !cim_node_find(w, id)) {
+		g_mutex_unlock(&w->lock);
+		return id && id <= w->base_last_id ? 0 : -ESTALE;
+	}
+	if (r == 0)
+		r = regular_node(w, id, &node);
+	if (r < 0) {
+		g_mutex_unlock(&w->lock);
+		return r;
+	}
+	node->n_opens++;
+	if (flags & CIM_OPEN_WRITE)
+		node->n_writers++;
+	if (!(flags & CIM_OPEN_WRITE) || !(flags & CIM_OPEN_TRUNCATE)) {
+		g_mutex_unlock(&w->lock);
+		return 0;
+	}
+	cim_node_touch(w, node, true);
+	r = resize(w, node, 0); /* lets the lock go */
+	if (r < 0)
+		cim_writer_close_file(w, id, flags);
+	return r;
+}
+
+/* Note in the node where a content was stored, unless the file has got another meanwhile. */
+static void note_stored(struct cim_writer *w, struct cim_node *node, const struct cim_stored *s,
+			bool holes, uint64_t size)
+{
+	if (node->data_kind == CIM_DATA_STORED)
+		cim_region_unref(w->region, &node->data);
+	node->data = *s;
+	node->size = size;
+	node->has_holes = holes;
+	node->was_stored = true;
+	if (s->own || s->where)
+		node->data_kind = CIM_DATA_STORED;
+	else
+		node->data_kind = size > 0 ? CIM_DATA_HOLE : CIM_DATA_NONE;
+}
+
+/* Store a file's content if it is newer.  Called and returns under the tree's lock. */
+static int store(struct cim_writer *w, struct cim_node *node)
+{
+	struct cim_content *c = cim_content_ref(node->content);
+	uint32_t id = node->id;
+	struct cim_stored s;
+	bool holes = false;
+	int r = 0;
+
+	g_mutex_unlock(&w->lock);
+	g_mutex_lock(&c->lock);
+	bool dirty = c->dirty;
+	uint64_t size = c->size;
+	if (dirty)
+		r = cim_content_store(c, w->region, &s, &holes);
+	g_mutex_lock(&w->lock);
+	node = cim_node_find(w, id);
+	if (dirty && r == 0) {
+		if (node && node->content == c)
+			note_stored(w, node, &s, holes, size);
+		else
+			cim_region_unref(w->region, &s);
+	}
+	g_mutex_unlock(&c->lock);
+	cim_content_unref(c);
+	return r;
+}
+
+/* How a content is, unless somebody is in the middle of using it. */
+static bool peek(struct cim_content *c, bool *ret_dirty, bool *ret_in_scratch)
+{
+	if (!g_mutex_trylock(&c->lock))
+		return false;
+	*ret_dirty = c->dirty;
+	*ret_in_scratch = c->in_scratch;
+	g_mutex_unlock(&c->lock);
+	return true;
+}
+
+/*
+ * The last writer has closed it: store it, so that its memory and its scratch space are free again.
+ * What cannot be done now is left for the commit, which says why if it fails.
+ */
+static void settle(struct cim_writer *w, struct cim_node *node)
+{
+	uint32_t id = node->id;
+	bool dirty, in_scratch;
+
+	if (!peek(node->content, &dirty, &in_scratch))
+		return;
+	/* What changes again and again would leave a copy each time: it waits for the commit. */
+	if (dirty && in_scratch && node->was_stored)
+		return;
+	if (dirty && store(w, node) < 0)
+		return;
+	node = cim_node_find(w, id);
+	if (!node || !node->content || node->n_writers > 0)
+		return;
+	if (peek(node->content, &dirty, &in_scratch) && !dirty)
+		cim_content_unref(g_steal_pointer(&node->content));
+}
+
+int cim_writer_flush(struct cim_writer *w, uint32_t id)
+{
+	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&w->lock);
+	struct cim_node *node = cim_node_find(w, id);
+	bool dirty, in_scratch;
+	int r = cim_writer_usable(w);
+
+	if (r < 0 || !node || !S_ISREG(node->mode) || !node->content || node->n_links == 0)
+		return r;
+	/* Only what is in memory can still lack space, and only the last writer is done with it. */
+	if (node->n_writers > 1 || !peek(node->content, &dirty, &in_scratch) || !dirty || in_scratch)
+		return 0;
+	return store(w, node);
+}
+
+void cim_writer_close_file(struct cim_writer *w, uint32_t id, unsigned int flags)
+{
+	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&w->lock);
+	struct cim_node *node = cim_node_find(w, id);
+
+	if (!node || !S_ISREG(node->mode))
+		return;
+	if (node->n_opens > 0)
+		node->n_opens--;
+	if ((flags & CIM_OPEN_WRITE) && node->n_writers > 0)
+		node->n_writers--;
+	if (w->state == CIM_WRITER_OPEN && node->content && node->n_writers == 0 && node->n_links > 0)
+		settle(w, node);
+	node = cim_node_find(w, id);
+	if (node)
+		cim_node_put(w, node);
+}
+
+/* ---- read, write ---- */
+
+ssize_t cim_writer_read(struct cim_writer *w, uint32_t id, uint64_t off, void *buf, size_t size)
+{
+	struct cim_entry e;
+
+	g_mutex_lock(&w->lock);
+	struct cim_node *node = cim_node_find(w, id);
+	int r = cim_writer_usable(w);
+	if (r < 0 || !node) {
+		g_mutex_unlock(&w->lock);
+		if (r == 0)
+			r = id && id <= w->base_last_id ? cim_image_entry(w->base, id, &e) : -ESTALE;
+		if (r == 0 && e.data.type == CIM_STREAM_LINKS)
+			r = -EISDIR;
+		return r < 0 ? r : cim_stream_read(w->base, &e.data, off, buf, size);
+	}
+	if (!S_ISREG(node->mode)) {
+		g_mutex_unlock(&w->lock);
+		return S_ISDIR(node->mode) ? -EISDIR : -EINVAL;
+	}
+	if (!node->content) {
+		/* Stored data does not move before the commit, which waits for the lock. */
+		struct cim_node stored = *node;
+
+		g_mutex_unlock(&w->lock);
+		return read_stored(w, &stored, off, buf, size);
+	}
+	struct cim_content *c = cim_content_ref(node->content);
+	g_mutex_unlock(&w->lock);
+	g_mutex_lock(&c->lock);
+	ssize_t n = cim_content_read(c, off, buf, size);
+	end_change(c);
+	return n;
+}
+
+ssize_t cim_writer_write(struct cim_writer *w, uint32_t id, uint64_t off, const void *buf, size_t size)
+{
+	struct cim_content *c;
+	struct cim_node *node;
+
+	g_mutex_lock(&w->lock);
+	int r = regular_node(w, id, &node);
+	if (r < 0) {
+		g_mutex_unlock(&w->lock);
+		return r;
+	}
+	cim_node_touch(w, node, true);
+	r = change(w, node, UINT64_MAX, &c);
+	if (r < 0)
+		return r;
+	r = cim_content_write(c, off, buf, size);
+	end_change(c);
+	return r < 0 ? r : (ssize_t)size;
+}
+
+int cim_writer_fallocate(struct cim_writer *w, uint32_t id, int mode, uint64_t off, uint64_t size)
+{
+	bool clear = mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE);
+	bool keep = mode & FALLOC_FL_KEEP_SIZE;
+	struct cim_content *c;
+	struct cim_node *node;
+	uint64_t end;
+
+	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE) ||
+	    ((mode & FALLOC_FL_PUNCH_HOLE) && !keep))
+		return -EOPNOTSUPP;
+	if (size == 0 || __builtin_add_overflow(off, size, &end))
+		return size == 0 ? -EINVAL : -EFBIG;
+	g_mutex_lock(&w->lock);
+	int r = regular_node(w, id, &node);
+	if (r < 0) {
+		g_mutex_unlock(&w->lock);
+		return r;
+	}
+	cim_node_touch(w, node, true);
+	r = change(w, node, UINT64_MAX, &c);
+	if (r < 0)
+		return r;
+	if (clear)
+		r = cim_content_punch(c, off, size);
+	if (r == 0 && !keep && end > c->size)
+		r = cim_content_truncate(c, end);
+	end_change(c);
+	return r;
+}
+
+int64_t cim_writer_seek(struct cim_writer *w, uint32_t id, uint64_t off, int whence)
+{
+	struct cim_node *node;
+
+	g_mutex_lock(&w->lock);
+	int r = regular_node(w, id, &node);
+	if (r < 0) {
+		g_mutex_unlock(&w->lock);
+		return r;
+	}
+	if (!node->content) {
+		struct cim_node stored = *node;
+
+		g_mutex_unlock(&w->lock);
+		return seek_stored(w, &stored, off, whence);
+	}
+	struct cim_content *c = cim_content_ref(node->content);
+	g_mutex_unlock(&w->lock);
+	g_mutex_lock(&c->lock);
+	int64_t at = cim_content_seek(c, off, whence);
+	end_change(c);
+	return at;
+}
+
+int cim_writer_set(struct cim_writer *w, uint32_t id, unsigned int mask, const struct cim_attr *attr)
+{
+	struct cim_node *node;
+
+	g_mutex_lock(&w->lock);
+	int r = mask & CIM_SET_SIZE ? regular_node(w, id, &node) : cim_writer_usable(w);
+	if (r == 0)
+		r = cim_node_get(w, id, &node);
+	if (r == 0)
+		r = cim_node_set_attr(w, node, mask, attr);
+	if (r < 0 || !(mask & CIM_SET_SIZE)) {
+		g_mutex_unlock(&w->lock);
+		return r;
+	}
+	cim_node_touch(w, node, !(mask & CIM_SET_WRITTEN));
+	node->n_writers++; /* as if open, so that truncate(2) stores at its end */
+	node->n_opens++;
+	r = resize(w, node, attr->size); /* lets the lock go */
+	cim_writer_close_file(w, id, CIM_OPEN_WRITE);
+	return r;
+}
+
+/* ---- whole files at once ---- */
+
+static int read_piece(int fd, uint64_t off, void *buf, size_t size)
+{
+	int r = cim_pread_full(fd, buf, size, off);
+
+	return r == -EIO ? cim_fail(EIO, "it became shorter while it was read") : r;
+}
+
+/* Pieces of data between holes, hashed, to the place in the region. */
+static int put_pieces(struct cim_writer *w, int fd, uint64_t size, uint64_t at, struct cim_hash *hash,
+		      bool holes, void *buf, bool *ret_holes)
+{
+	static const uint8_t zeros[4096];
+	uint64_t done = 0;
+
+	while (done < size) {
+		off_t data = holes ? lseek(fd, (off_t)done, SEEK_DATA) : (off_t)done;
+		off_t hole = (off_t)size;
+		if (data < 0 && errno == ENXIO)
+			data = (off_t)size;
+		else if (data >= 0 && holes)
+			hole = lseek(fd, data, SEEK_HOLE);
+		if (data < 0 || hole < 0)
+			return -errno;
+		uint64_t from = MIN((uint64_t)data, size), to = MIN((uint64_t)hole, size);
+		*ret_holes = *ret_holes || from > done;
+		for (size_t part; done < from; done += part) {
+			part = (size_t)MIN(from - done, sizeof(zeros));
+			if (!hash) {
+				done = from;
+				break;
+			}
+			cim_hash_add(hash, zeros, part);
+		}
+		for (size_t part; done < to; done += part) {
+			part = (size_t)MIN(to - done, CIM_PUT_BUFFER);
+			int r = read_piece(fd, done, buf, part);
+			if (r < 0)
+				return r;
+			if (hash)
+				cim_hash_add(hash, buf, part);
+			r = cim_region_write(w->region, at, done, buf, part);
+			if (r < 0)
+				return r;
+		}
+	}
+	return 0;
+}
+
+static int put_large(struct cim_writer *w, int fd, uint64_t size, bool holes, void *buf,
+		     struct cim_stored *ret, bool *ret_holes)
+{
+	struct stat st;
+	uint64_t at;
+	int r = cim_region_begin(w->region, size, &at);
+
+	if (r < 0)
+		return r;
+	bool hashed = !holes || (fstat(fd, &st) == 0 &&
+				 size <= (uint64_t)st.st_blocks * 512 + CIM_HASHED_HOLES);
+	struct cim_hash *hash = hashed ? cim_hash_begin() : NULL;
+	struct cim_digest digest;
+	r = put_pieces(w, fd, size, at, hash, holes, buf, ret_holes);
+	if (hash)
+		cim_hash_end(hash, &digest);
+	if (r < 0) {
+		cim_region_abort(w->region, at, size);
+		return r;
+	}
+	return cim_region_end(w->region, at, size, hash ? &digest : NULL, ret);
+}
+
+int cim_writer_put(struct cim_writer *w, uint32_t id, int fd, uint64_t size, bool holes, void *buf)
+{
+	struct cim_stored s = { 0 };
+	struct cim_node *node;
+	bool has_holes = false;
+	int r = 0;
+
+	/* Whether all of it is a hole, and whether a small one has any. */
+	bool all_hole = holes && size > 0 && lseek(fd, 0, SEEK_DATA) < 0 && errno == ENXIO;
+	if (all_hole) {
+		has_holes = true;
+	} else if (size > CIM_PUT_BUFFER || (holes && size > CIM_SMALL_MAX)) {
+		r = put_large(w, fd, size, holes, buf, &s, &has_holes);
+	} else if (size > 0) {
+		has_holes = holes && lseek(fd, 0, SEEK_HOLE) < (off_t)size;
+		r = read_piece(fd, 0, buf, (size_t)size);
+		if (r == 0)
+			r = cim_region_put(w->region, buf, (size_t)size, &s);
+	}
+	if (r < 0)
+		return r;
+	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&w->lock);
+	r = regular_node(w, id, &node);
+	if (r < 0) {
+		if (s.own)
+			cim_region_unref(w->region, &s);
+		return r;
+	}
+	cim_content_unref(g_steal_pointer(&node->content));
+	note_stored(w, node, &s, has_holes, size);
+	return 0;
+}
+
+static void note_open(GArray *ids, const struct cim_node *node)
+{
+	if (node && S_ISREG(node->mode) && node->content && node->n_links > 0)
+		g_array_append_val(ids, node->id);
+}
+
+int cim_writer_store_all(struct cim_writer *w)
+{
+	g_autoptr(GArray) ids = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+	GHashTableIter it;
+	gpointer node;
+	int r = 0;
+
+	/* By ID, as storing lets the lock go. */
+	for (guint i = 0; i < w->new_nodes->len; i++)
+		note_open(ids, g_ptr_array_index(w->new_nodes, i));
+	g_hash_table_iter_init(&it, w->base_nodes);
+	while (g_hash_table_iter_next(&it, NULL, &node))
+		note_open(ids, node);
+	for (guint i = 0; r == 0 && i < ids->len; i++) {
+		struct cim_node *open = cim_node_find(w, g_array_index(ids, uint32_t, i));
+
+		if (open && open->content)
+			r = store(w, open);
+	}
+	return r;
+}

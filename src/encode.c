@@ -1,0 +1,585 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * From the writer's tree to the metadata of an image.
+ *
+ * Only what changed is written: link tables of changed directories, file tables with a changed entry, the
+ * small objects that those entries need, the file table directory, the filesystem object.  All else
+ * stays where the base has it, and every object is looked for before it is written.
+ *
+ * Objects of one kind are written together, directories in the order of their IDs, so that a listing
+ * reads the region front to back.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "error.h"
+#include "node.h"
+
+#define EA_CACHE 16 /* owner and mode of most files are one of a few */
+
+/*
+ * The descriptor of files that have none: self-relative, DACL present, all offsets 0: a NULL DACL,
+ * which allows everything.  An absent one is trouble on Windows (metadata.md §4.2).
+ */
+static const uint8_t null_dacl[] = { 20, 0, 1, 0, 4, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 };
+
+struct ea_cached {
+	uint32_t mode, uid, gid;
+	uint32_t size; /* 0: free */
+	uint64_t off;
+};
+
+struct encoder {
+	struct cim_writer *w;
+	uint32_t *final;     /* of new nodes, by ID - base_last_id - 1; 0: deleted */
+	uint32_t last_id;    /* of the new image */
+	GPtrArray *changed;  /* struct cim_node, by final ID */
+	GArray *entries;     /* struct cim_entry of each of them */
+	uint64_t null_dacl_off;
+	struct ea_cached cache[EA_CACHE];
+	guint next_cached;
+};
+
+static uint32_t final_id(const struct encoder *e, uint32_t id)
+{
+	return id <= e->w->base_last_id ? id : e->final[id - e->w->base_last_id - 1];
+}
+
+static int compare_ids(gconstpointer a, gconstpointer b)
+{
+	const struct cim_node *x = *(struct cim_node *const *)a, *y = *(struct cim_node *const *)b;
+
+	return (x->id > y->id) - (x->id < y->id);
+}
+
+/* Number the new files in the order in which they were made, and gather all that must be written. */
+static void number_files(struct encoder *e)
+{
+	struct cim_writer *w = e->w;
+	GHashTableIter it;
+	gpointer value;
+
+	e->changed = g_ptr_array_new();
+	g_hash_table_iter_init(&it, w->base_nodes);
+	while (g_hash_table_iter_next(&it, NULL, &value)) {
+		const struct cim_node *node = value;
+
+		if (node->changed_entry && node->n_links > 0)
+			g_ptr_array_add(e->changed, value);
+	}
+	g_ptr_array_sort(e->changed, compare_ids);
+	e->final = g_new0(uint32_t, MAX(w->new_nodes->len, 1));
+	e->last_id = w->base_last_id;
+	for (guint i = 0; i < w->new_nodes->len; i++) {
+		struct cim_node *node = g_ptr_array_index(w->new_nodes, i);
+
+		if (!node || node->n_links == 0)
+			continue;
+		e->final[i] = ++e->last_id;
+		g_ptr_array_add(e->changed, node);
+	}
+}
+
+/* ---- link tables ---- */
+
+struct item {
+	const uint16_t *units;
+	size_t at; /* in the arena, while it grows */
+	uint32_t n_units;
+	uint32_t value; /* file ID, or index of a stream */
+};
+
+struct items {
+	GArray *item;  /* struct item */
+	GArray *arena; /* uint16_t */
+};
+
+static struct items items_new(void)
+{
+	return (struct items){ g_array_new(FALSE, FALSE, sizeof(struct item)),
+			       g_array_new(FALSE, FALSE, sizeof(uint16_t)) };
+}
+
+static void items_free(struct items *l)
+{
+	g_array_free(l->item, TRUE);
+	g_array_free(l->arena, TRUE);
+}
+
+static void items_add(struct items *l, const uint16_t *units, size_t n, uint32_t value)
+{
+	struct item item = { .at = l->arena->len, .n_units = (uint32_t)n, .value = value };
+
+	g_array_append_vals(l->arena, units, (guint)n);
+	g_array_append_val(l->item, item);
+}
+
+static int compare_items(gconstpointer a, gconstpointer b, gpointer upcase)
+{
+	const struct item *x = a, *y = b;
+
+	return cim_upcase_compare(upcase, x->units, x->n_units, y->units, y->n_units);
+}
+
+static void items_sort(struct items *l, struct cim_upcase *upcase)
+{
+	bool sorted = true;
+
+	for (guint i = 0; i < l->item->len; i++) {
+		struct item *item = &g_array_index(l->item, struct item, i);
+
+		item->units = &g_array_index(l->arena, uint16_t, item->at);
+		sorted = sorted && (i == 0 || compare_items(item - 1, item, upcase) < 0);
+	}
+	if (!sorted)
+		g_array_sort_with_data(l->item, compare_items, upcase);
+}
+
+/* The bytes of a link table (format.md); each entry's @entry_size bytes are @value's. */
+static int build_table(const struct items *l, uint32_t entry_size,
+		       void (*put)(const void *arg, uint32_t value, uint8_t *at), const void *arg,
+		       uint8_t **ret, size_t *ret_size)
+{
+	uint64_t n = l->item->len, size = 8 + n * (entry_size + 4);
+
+	for (guint i = 0; i < n; i++)
+		size += 2 + 2ull * g_array_index(l->item, struct item, i).n_units;
+	if (size > UINT32_MAX)
+		return cim_fail(EFBIG, "a directory has more names than the format can hold");
+	uint8_t *table = g_try_malloc(size);
+	if (!table)
+		return cim_fail(ENOMEM, "no memory for a directory of %" G_GUINT64_FORMAT " names", n);
+	uint64_t name = 8 + n * (entry_size + 4);
+	cim_store32(table, (uint32_t)size);
+	cim_store32(table + 4, (uint32_t)n);
+	for (guint i = 0; i < n; i++) {
+		const struct item *item = &g_array_index(l->item, struct item, i);
+
+		put(arg, item->value, table + 8 + (size_t)i * entry_size);
+		cim_store32(table + 8 + n * entry_size + 4ull * i, (uint32_t)name);
+		cim_store16(table + name, (uint16_t)item->n_units);
+		for (uint32_t u = 0; u < item->n_units; u++)
+			cim_store16(table + name + 2 + 2ull * u, item->units[u]);
+		name += 2 + 2ull * item->n_units;
+	}
+	*ret = table;
+	*ret_size = size;
+	return 0;
+}
+
+static void put_id(const void *arg, uint32_t value, uint8_t *at)
+{
+	(void)arg;
+	cim_store32(at, value);
+}
+
+static int gather_names(const struct encoder *e, const struct cim_dir *dir, struct items *l)
+{
+	uint16_t units[CIM_NAME_UNITS];
+
+	for (uint32_t i = 0; i < dir->base.n; i++) {
+		int n = cim_links_name(&dir->base, i, units);
+
+		if (n < 0)
+			return n;
+		if (!cim_dir_find(e->w, dir, units, (size_t)n))
+			items_add(l, units, (size_t)n, cim_links_id(&dir->base, i));
+	}
+	for (uint32_t b = 0; b < dir->n_buckets; b++)
+		for (const struct cim_dentry *d = dir->bucket[b]; d; d = d->next)
+			if (d->id)
+				items_add(l, d->units, d->n_units, final_id(e, d->id));
+	return 0;
+}
+
+static int encode_directory(struct encoder *e, const struct cim_node *node, struct cim_stream *ret)
+{
+	struct items l;
+	uint8_t *table;
+	size_t size;
+
+	*ret = (struct cim_stream){ .type = CIM_STREAM_LINKS };
+	if (!node->dir || node->dir->n_dentries == 0) {
+		if (node->id <= e->w->base_last_id) {
+			ret->off = node->data.where;
+			ret->size = node->size;
+		}
+		return 0;
+	}
+	if (node->dir->n_names == 0)
+		return 0;
+	l = items_new();
+	int r = gather_names(e, node->dir, &l);
+	items_sort(&l, &e->w->upcase);
+	if (r == 0)
+		r = build_table(&l, CIM_LINK_ID, put_id, NULL, &table, &size);
+	items_free(&l);
+	if (r < 0)
+		return r;
+	r = cim_region_put_metadata(e->w->region, table, size, &ret->off);
+	ret->size = size;
+	g_free(table);
+	return r;
+}
+
+/* ---- what else an entry needs ---- */
+
+struct stream_table {
+	const struct encoder *e;
+	const struct cim_node *node;
+};
+
+static void put_stream(const void *arg, uint32_t value, uint8_t *at)
+{
+	const struct stream_table *t = arg;
+	const struct cim_ads *s = &g_array_index(t->node->streams, struct cim_ads, value);
+	struct cim_stream stream = s->base;
+
+	if (s->base.size == 0 && s->size > 0)
+		stream = (struct cim_stream){ .off = cim_region_off(t->e->w->region, &s->data),
+					      .size = s->size };
+	cim_stream_encode((struct cim_stream_disk *)at, &stream);
+}
+
+static int encode_streams(struct encoder *e, const struct cim_node *node, uint64_t *ret_off)
+{
+	struct stream_table t = { e, node };
+	struct items l;
+	uint8_t *table;
+	size_t size;
+
+	*ret_off = 0;
+	if (!node->streams || node->streams->len == 0)
+		return 0;
+	l = items_new();
+	for (guint i = 0; i < node->streams->len; i++) {
+		const struct cim_ads *s = &g_array_index(node->streams, struct cim_ads, i);
+
+		items_add(&l, s->units, s->n_units, i);
+	}
+	items_sort(&l, &e->w->upcase);
+	int r = build_table(&l, CIM_LINK_STREAM, put_stream, &t, &table, &size);
+	items_free(&l);
+	if (r < 0)
+		return r;
+	r = cim_region_put_metadata(e->w->region, table, size, ret_off);
+	g_free(table);
+	return r;
+}
+
+static int encode_eas(struct encoder *e, const struct cim_node *node, struct cim_entry *entry)
+{
+	struct cim_attr attr;
+	struct cim_ea_list l = { 0 };
+	bool plain = node->eas_size == 0 && (S_ISDIR(node->mode) || node->n_links == 1) &&
+		     !S_ISCHR(node->mode) && !S_ISBLK(node->mode);
+
+	for (guint i = 0; plain && i < EA_CACHE && e->cache[i].size; i++) {
+		const struct ea_cached *c = &e->cache[i];
+
+		if (c->mode == node->mode && c->uid == node->uid && c->gid == node->gid) {
+			entry->ea_off = c->off;
+			entry->ea_size = c->size;
+			return 0;
+		}
+	}
+	cim_node_attr(e->w, node, &attr);
+	int r = cim_posix_encode(&attr.posix, node->eas, node->eas_size, &l);
+	if (r == 0)
+		r = cim_region_put_metadata(e->w->region, l.data, l.size, &entry->ea_off);
+	entry->ea_size = (uint32_t)l.size;
+	cim_ea_list_clear(&l);
+	if (r == 0 && plain)
+		e->cache[e->next_cached++ % EA_CACHE] = (struct ea_cached){
+			node->mode, node->uid, node->gid, entry->ea_size, entry->ea_off
+		};
+	return r;
+}
+
+static int type_of(struct cim_writer *w, uint32_t id, uint32_t *ret)
+{
+	const struct cim_node *node = cim_node_find(w, id);
+	struct cim_attr attr;
+	int r = node ? 0 : cim_file_attr(w->base, id, &attr);
+
+	if (r == 0)
+		*ret = (node ? node->mode : attr.posix.mode) & S_IFMT;
+	return r;
+}
+
+static int parent_of(struct cim_writer *w, uint32_t id, uint32_t *ret)
+{
+	const struct cim_node *node = cim_node_find(w, id);
+	struct cim_entry e;
+	int r = node ? 0 : cim_image_entry(w->base, id, &e);
+
+	if (r == 0)
+		*ret = node ? node->parent_id : e.parent_id;
+	return r;
+}
+
+/*
+ * What a relative target leads to from a directory, if Windows can go there too: every component is there,
+ * and none on the way is itself a symlink (WSL's rule, metadata.md §2.8).  0 and the type, or an error.
+ */
+static int resolve_target(struct cim_writer *w, uint32_t dir_id, const char *target, uint32_t *ret_type)
+{
+	uint32_t id = dir_id;
+	int r = 0;
+
+	*ret_type = S_IFDIR;
+	for (size_t n; r == 0 && *target; target += n + (target[n] == '/')) {
+		struct cim_found found;
+
+		n = strcspn(target, "/");
+		if (n == 2 && memcmp(target, "..", 2) == 0) {
+			r = id == w->root_id ? -ENOENT : parent_of(w, id, &id);
+		} else if (n > 1 || (n == 1 && *target != '.')) {
+			r = *ret_type == S_IFDIR ? cim_dir_resolve(w, id, target, n, &found) : -ENOTDIR;
+			if (r == 0 && !found.id)
+				r = -ENOENT;
+			id = found.id;
+		}
+		if (r == 0)
+			r = type_of(w, id, ret_type);
+	}
+	return r == 0 && *ret_type == S_IFLNK ? -ELOOP : r;
+}
+
+/* A new symlink's buffer; a native one where that is exact and leads somewhere. */
+static int encode_symlink(struct encoder *e, const struct cim_node *node, uint8_t *buf,
+			  struct cim_entry *entry)
+{
+	uint32_t type;
+
+	if (resolve_target(e->w, node->parent_id, node->target, &type) == 0) {
+		int n = cim_reparse_symlink(node->target, buf);
+
+		if (n > 0) {
+			entry->reparse_tag = CIM_TAG_SYMLINK;
+			/* Windows goes through a link to a directory only if the link is one. */
+			if (type == S_IFDIR)
+				entry->data.type = CIM_STREAM_LINKS;
+			return n;
+		}
+	}
+	entry->reparse_tag = CIM_TAG_LX_SYMLINK;
+	return cim_reparse_lx_symlink(node->target, buf);
+}
+
+static int encode_reparse(struct encoder *e, const struct cim_node *node, struct cim_entry *entry)
+{
+	uint8_t object[2 + CIM_REPARSE_MAX];
+	int n = 0;
+
+	if (node->id <= e->w->base_last_id) {
+		entry->reparse_off = node->reparse_off;
+		entry->reparse_tag = node->reparse_tag;
+		return 0;
+	}
+	if (S_ISLNK(node->mode)) {
+		n = encode_symlink(e, node, object + 2, entry);
+	} else {
+		n = cim_reparse_special(node->mode & S_IFMT, object + 2);
+		if (n > 0)
+			entry->reparse_tag = cim_load32(object + 2);
+	}
+	if (n <= 0)
+		return n;
+	cim_store16(object, (uint16_t)n);
+	return cim_region_put_metadata(e->w->region, object, 2 + (size_t)n, &entry->reparse_off);
+}
+
+static void encode_data(const struct encoder *e, const struct cim_node *node, struct cim_stream *ret)
+{
+	*ret = (struct cim_stream){ .size = node->size };
+	switch ((enum cim_data_kind)node->data_kind) {
+	case CIM_DATA_NONE:
+		ret->size = 0;
+		ret->type = (enum cim_stream_type)node->stream_type;
+		break;
+	case CIM_DATA_HOLE:
+		ret->sparse = true;
+		break;
+	case CIM_DATA_BASE:
+		ret->off = node->data.where;
+		ret->type = (enum cim_stream_type)node->stream_type;
+		ret->sparse = node->stream_sparse;
+		break;
+	case CIM_DATA_STORED:
+		ret->off = cim_region_off(e->w->region, &node->data);
+		break;
+	}
+}
+
+static int encode_node(struct encoder *e, const struct cim_node *node, struct cim_entry *ret)
+{
+	struct cim_entry entry = {
+		.flags = cim_posix_flags(node->mode, node->has_holes, node->flags),
+		.created = node->created,
+		.written = node->written,
+		.changed = node->changed,
+		.accessed = node->accessed,
+		.sd_off = node->sd_off ? node->sd_off : e->null_dacl_off,
+		.parent_id = node->id == e->w->root_id ? node->id : final_id(e, node->parent_id),
+	};
+	int r = 0;
+
+	if (!S_ISDIR(node->mode))
+		encode_data(e, node, &entry.data);
+	r = encode_reparse(e, node, &entry);
+	if (r == 0)
+		r = encode_eas(e, node, &entry);
+	if (r == 0)
+		r = encode_streams(e, node, &entry.streams_off);
+	*ret = entry;
+	return r;
+}
+
+/* ---- file tables ---- */
+
+/* A file table of the base, in the entry size that it will have, with room for @n entries. */
+static int load_table(const struct encoder *e, uint32_t index, uint32_t n, uint32_t *ret_entry_size,
+		      uint32_t *ret_n, uint8_t **ret)
+{
+	const struct cim_image *base = e->w->base;
+	struct cim_table t = { .entry_size = CIM_ENTRY_SIZE };
+	const uint8_t *old = NULL;
+	int r = 0;
+
+	if (base && index < base->fs.n_tables) {
+		r = cim_image_table(base, index, &t);
+		if (r == 0)
+			r = cim_image_bytes(base, t.off, (uint64_t)t.n_entries * t.entry_size, &old);
+	}
+	if (r < 0)
+		return r;
+	/* Entries of a newer version keep what this one does not know. */
+	uint32_t entry_size = MAX(t.entry_size, CIM_ENTRY_SIZE);
+	*ret_n = MAX(n, t.n_entries);
+	*ret_entry_size = entry_size;
+	*ret = g_try_malloc0((size_t)*ret_n * entry_size);
+	if (!*ret)
+		return cim_fail(ENOMEM, "no memory for a file table");
+	for (uint32_t i = 0; i < t.n_entries; i++)
+		memcpy(*ret + (size_t)i * entry_size, old + (size_t)i * t.entry_size, t.entry_size);
+	return 0;
+}
+
+/* The table that has the changed files from number @first on; the first that it has not. */
+static int encode_table(struct encoder *e, guint first, struct cim_table_disk *ret, guint *ret_next)
+{
+	const struct cim_node *node = g_ptr_array_index(e->changed, first);
+	uint32_t index = (final_id(e, node->id) - 1) / CIM_TABLE_ENTRIES, entry_size, n = 0;
+	uint8_t *table;
+	guint next = first;
+
+	for (; next < e->changed->len; next++) {
+		node = g_ptr_array_index(e->changed, next);
+		uint32_t id = final_id(e, node->id);
+		if ((id - 1) / CIM_TABLE_ENTRIES != index)
+			break;
+		n = (id - 1) % CIM_TABLE_ENTRIES + 1;
+	}
+	int r = load_table(e, index, n, &entry_size, &n, &table);
+	if (r < 0)
+		return r;
+	for (guint i = first; i < next; i++) {
+		node = g_ptr_array_index(e->changed, i);
+		uint32_t k = (final_id(e, node->id) - 1) % CIM_TABLE_ENTRIES;
+
+		cim_entry_encode((struct cim_entry_disk *)(table + (size_t)k * entry_size),
+				 &g_array_index(e->entries, struct cim_entry, i));
+	}
+	struct cim_table t = { .n_entries = n, .entry_size = entry_size };
+	r = cim_region_put_metadata(e->w->region, table, (size_t)n * entry_size, &t.off);
+	g_free(table);
+	cim_table_encode(ret + index, &t);
+	*ret_next = next;
+	return r;
+}
+
+static int encode_tables(struct encoder *e, uint64_t *ret_off, uint32_t *ret_n)
+{
+	const struct cim_image *base = e->w->base;
+	uint32_t n = (e->last_id + CIM_TABLE_ENTRIES - 1) / CIM_TABLE_ENTRIES;
+	const uint8_t *old;
+	int r = 0;
+
+	g_autofree struct cim_table_disk *tables = g_try_new0(struct cim_table_disk, n);
+	if (!tables)
+		return cim_fail(ENOMEM, "no memory for the file table directory");
+	if (base) {
+		size_t size = (size_t)base->fs.n_tables * sizeof(*tables);
+
+		r = cim_image_bytes(base, base->fs.tables_off, size, &old);
+		if (r == 0)
+			memcpy(tables, old, size);
+	}
+	for (guint i = 0; r == 0 && i < e->changed->len;)
+		r = encode_table(e, i, tables, &i);
+	if (r == 0)
+		r = cim_region_put_metadata(e->w->region, tables, n * sizeof(*tables), ret_off);
+	*ret_n = n;
+	return r;
+}
+
+static int encode_upcase(struct cim_writer *w, uint64_t *ret_off)
+{
+	if (w->base) {
+		*ret_off = w->base->fs.upcase_off;
+		return 0;
+	}
+	if (!w->case_sensitive)
+		return cim_region_put_metadata(w->region, cim_upcase_windows(), CIM_UPCASE_SIZE, ret_off);
+	g_autofree uint8_t *identity = g_malloc(CIM_UPCASE_SIZE);
+	cim_upcase_identity_write(identity);
+	return cim_region_put_metadata(w->region, identity, CIM_UPCASE_SIZE, ret_off);
+}
+
+static int encode_all(struct encoder *e, uint64_t *ret_fs_off)
+{
+	uint64_t upcase_off, tables_off;
+	uint32_t n_tables = 0;
+	int r = encode_upcase(e->w, &upcase_off);
+
+	if (r == 0)
+		r = cim_region_put_metadata(e->w->region, null_dacl, sizeof(null_dacl), &e->null_dacl_off);
+	for (guint i = 0; r == 0 && i < e->changed->len; i++) {
+		struct cim_entry entry;
+
+		r = encode_node(e, g_ptr_array_index(e->changed, i), &entry);
+		g_array_append_val(e->entries, entry);
+	}
+	for (guint i = 0; r == 0 && i < e->changed->len; i++) {
+		const struct cim_node *node = g_ptr_array_index(e->changed, i);
+
+		if (S_ISDIR(node->mode))
+			r = encode_directory(e, node, &g_array_index(e->entries, struct cim_entry, i).data);
+	}
+	if (r == 0)
+		r = encode_tables(e, &tables_off, &n_tables);
+	if (r < 0)
+		return r;
+	struct cim_fs_disk fs = {
+		.upcase_off = cim_put64(upcase_off),
+		.tables_off = cim_put64(tables_off),
+		.n_tables = cim_put32(n_tables),
+		.root_id = cim_put32(final_id(e, e->w->root_id)),
+	};
+	return cim_region_put_metadata(e->w->region, &fs, sizeof(fs), ret_fs_off);
+}
+
+int cim_encode(struct cim_writer *w, uint64_t *ret_fs_off)
+{
+	struct encoder e = { .w = w };
+
+	number_files(&e);
+	e.entries = g_array_sized_new(FALSE, FALSE, sizeof(struct cim_entry), e.changed->len);
+	int r = encode_all(&e, ret_fs_off);
+	g_array_free(e.entries, TRUE);
+	g_ptr_array_free(e.changed, TRUE);
+	g_free(e.final);
+	return r;
+}

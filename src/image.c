@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "image.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "error.h"
+#include "util.h"
+
+struct cim_image *cim_image_ref(struct cim_image *img)
+{
+	g_atomic_ref_count_inc(&img->refs);
+	return img;
+}
+
+void cim_image_unref(struct cim_image *img)
+{
+	if (!img || !g_atomic_ref_count_dec(&img->refs))
+		return;
+	for (uint32_t i = 0; img->regions && i < img->n_sets; i++)
+		if (img->regions[i])
+			cim_store_release(img->store, img->regions[i]);
+	g_free(img->regions);
+	g_free(img->region);
+	g_free(img->sets);
+	g_free(img->name);
+	cim_store_unref(img->store);
+	g_free(img);
+}
+
+/* The header and the list of region sets: at most 72 + 65535 * 24 bytes. */
+static int read_sets(struct cim_image *img, int fd)
+{
+	struct cim_image_disk head;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	img->dev = st.st_dev;
+	img->ino = st.st_ino;
+	img->mtime = st.st_mtim;
+	if (st.st_size < (off_t)sizeof(head))
+		return cim_fail(CIM_EFORMAT, "it has %" PRId64 " bytes, the header of an image has %zu",
+				(int64_t)st.st_size, sizeof(head));
+	int r = cim_pread_full(fd, &head, sizeof(head), 0);
+	if (r == 0)
+		r = cim_image_header_parse(&head, sizeof(head), &img->header);
+	if (r < 0)
+		return r;
+
+	uint32_t n_parents = img->header.n_parents;
+	size_t size = n_parents * sizeof(struct cim_set_disk);
+	if ((uint64_t)st.st_size < sizeof(head) + size)
+		return cim_fail(CIM_ECORRUPT, "it has %" PRId64 " bytes, its %u parents end at %zu",
+				(int64_t)st.st_size, n_parents, sizeof(head) + size);
+	g_autofree struct cim_set_disk *parents = g_malloc(size + 1);
+	r = cim_pread_full(fd, parents, size, sizeof(head));
+	if (r < 0)
+		return r;
+	img->n_sets = n_parents + 1;
+	img->sets = g_new(struct cim_set, img->n_sets);
+	img->sets[n_parents] = img->header.own;
+	uint64_t total = img->header.own.n_regions;
+	for (uint32_t i = 0; i < n_parents; i++) {
+		(void)cim_set_parse(&parents[i], &img->sets[i]);
+		total += img->sets[i].n_regions;
+	}
+	if (total == 0 || total > CIM_REGIONS_MAX)
+		return cim_fail(CIM_ECORRUPT, "it lists %" PRIu64 " region files, expected 1..%d", total,
+				CIM_REGIONS_MAX);
+	img->n_region_files = (uint32_t)total;
+	return 0;
+}
+
+int cim_image_list_sets(struct cim_store *store, const char *name, struct cim_set **ret, uint32_t *ret_n)
+{
+	struct cim_image img = { 0 };
+	cim_autofd fd = -1;
+	int r = cim_open_regular(store->dirfd, name, &fd);
+
+	if (r < 0)
+		return r;
+	r = read_sets(&img, fd);
+	if (r < 0) {
+		g_free(img.sets);
+		return cim_fail(-r, "image \"%s\" cannot be read: %s", name, cim_reason());
+	}
+	*ret = img.sets;
+	*ret_n = img.n_sets;
+	return 0;
+}
+
+static int open_regions(struct cim_image *img)
+{
+	uint32_t index = 0;
+
+	img->regions = g_new0(struct cim_regions *, img->n_sets);
+	img->region = g_new0(const struct cim_mapping *, img->n_region_files);
+	for (uint32_t i = 0; i < img->n_sets; i++) {
+		int r = cim_store_regions(img->store, &img->sets[i], &img->regions[i]);
+
+		if (r < 0)
+			return r;
+		for (uint32_t k = 0; k < img->sets[i].n_regions; k++)
+			img->region[index++] = &img->regions[i]->region[k];
+	}
+	return 0;
+}
+
+static int open_fs(struct cim_image *img)
+{
+	const uint8_t *p;
+	int r = cim_image_bytes(img, img->header.fs_off, sizeof(struct cim_fs_disk), &p);
+
+	if (r == 0)
+		r = cim_fs_parse((const struct cim_fs_disk *)p, &img->fs);
+	if (r == 0)
+		r = cim_image_bytes(img, img->fs.upcase_off, CIM_UPCASE_SIZE, &img->upcase.disk);
+	if (r == 0)
+		r = cim_image_bytes(img, img->fs.tables_off,
+				    (uint64_t)img->fs.n_tables * sizeof(struct cim_table_disk), &p);
+	return r;
+}
+
+int cim_image_open(struct cim_store *store, const char *name, struct cim_image **ret)
+{
+	cim_autofd fd = -1;
+	int r = cim_open_regular(store->dirfd, name, &fd);
+
+	if (r < 0)
+		return r;
+	struct cim_image *img = g_new0(struct cim_image, 1);
+	g_atomic_ref_count_init(&img->refs);
+	img->store = cim_store_ref(store);
+	img->name = g_strdup(name);
+	img->options = cim_posix_defaults();
+	r = read_sets(img, fd);
+	if (r == 0)
+		r = open_regions(img);
+	if (r == 0)
+		r = open_fs(img);
+	if (r < 0) {
+		cim_image_unref(img);
+		return cim_fail(-r, "image \"%s\" cannot be read: %s", name,
+				*cim_reason() ? cim_reason() : g_strerror(-r));
+	}
+	*ret = img;
+	return 0;
+}
+
+int cim_image_span(const struct cim_image *img, uint64_t off, const uint8_t **ret, uint64_t *ret_size)
+{
+	uint32_t index = cim_off_region(off);
+	uint64_t at = cim_off_byte(off);
+
+	if (index >= img->n_region_files)
+		return cim_fail(CIM_ECORRUPT, "region offset %#" PRIx64 " names region %u of %u", off, index,
+				img->n_region_files);
+	const struct cim_mapping *m = img->region[index];
+	if (m->size == 0)
+		return cim_fail(CIM_ECORRUPT, "region file %u is missing or unreadable", index);
+	if (at == 0 || at >= m->size)
+		return cim_fail(CIM_ECORRUPT, "region offset %#" PRIx64 " passes the region's end at %zu", off,
+				m->size);
+	*ret = m->data + at;
+	*ret_size = m->size - at;
+	return 0;
+}
+
+int cim_image_bytes(const struct cim_image *img, uint64_t off, uint64_t size, const uint8_t **ret)
+{
+	const uint8_t *p;
+	uint64_t n;
+	int r = cim_image_span(img, off, &p, &n);
+
+	if (r < 0)
+		return r;
+	if (size > n)
+		return cim_fail(CIM_ECORRUPT,
+				"%" PRIu64 " bytes at region offset %#" PRIx64 " pass the region's end", size,
+				off);
+	*ret = p;
+	return 0;
+}
+
+int cim_image_check(const struct cim_image *img, uint64_t off)
+{
+	if (cim_mapping_damaged(img->region[cim_off_region(off)]))
+		return cim_fail(EIO, "region file %u of image \"%s\" was cut off while it was in use",
+				cim_off_region(off), img->name);
+	return 0;
+}
+
+int cim_image_table(const struct cim_image *img, uint32_t i, struct cim_table *ret)
+{
+	const uint8_t *p;
+	/* Checked as a whole when the image was opened. */
+	int r = cim_image_bytes(img, img->fs.tables_off + (uint64_t)i * sizeof(struct cim_table_disk),
+				sizeof(struct cim_table_disk), &p);
+
+	if (r == 0)
+		r = cim_table_parse((const struct cim_table_disk *)p, ret);
+	return r;
+}
+
+int cim_image_entry(const struct cim_image *img, uint32_t id, struct cim_entry *ret)
+{
+	uint32_t i = (id - 1) / CIM_TABLE_ENTRIES, k = (id - 1) % CIM_TABLE_ENTRIES;
+	struct cim_table t;
+	const uint8_t *p;
+
+	if (id == 0 || i >= img->fs.n_tables)
+		return cim_fail(CIM_ECORRUPT, "file ID %u is in none of %u file tables", id,
+				img->fs.n_tables);
+	int r = cim_image_table(img, i, &t);
+	if (r < 0)
+		return r;
+	if (k >= t.n_entries)
+		return cim_fail(CIM_ECORRUPT, "file ID %u is entry %u of a file table of %u", id, k,
+				t.n_entries);
+	r = cim_image_bytes(img, t.off + (uint64_t)k * t.entry_size, t.entry_size, &p);
+	if (r == 0)
+		r = cim_entry_parse(p, t.entry_size, ret);
+	if (r == 0)
+		r = cim_image_check(img, t.off);
+	return r;
+}
+
+uint32_t cim_image_last_id(const struct cim_image *img)
+{
+	struct cim_table t;
+
+	if (cim_image_table(img, img->fs.n_tables - 1, &t) < 0)
+		return 0;
+	return (img->fs.n_tables - 1) * CIM_TABLE_ENTRIES + t.n_entries;
+}
+
+int cim_image_counted(const struct cim_image *img, uint64_t off, const uint8_t **ret, size_t *ret_size)
+{
+	const uint8_t *p;
+	int r = cim_image_bytes(img, off, 2, &p);
+
+	if (r < 0)
+		return r;
+	size_t size = cim_load16(p);
+	r = cim_image_bytes(img, off, 2 + size, &p);
+	if (r < 0)
+		return r;
+	*ret = p + 2;
+	*ret_size = size;
+	return 0;
+}
+
+bool cim_image_is_case_sensitive(const struct cim_image *img)
+{
+	return cim_upcase_is_identity(img->upcase.disk);
+}

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "objects.h"
+
+#include <openssl/evp.h>
+#include <stdlib.h>
+
+#include "error.h"
+
+#define MIN_SLOTS 256u
+
+/* ---- digests ---- */
+
+struct cim_hash {
+	EVP_MD_CTX *ctx;
+};
+
+static void hash_free(gpointer p)
+{
+	struct cim_hash *h = p;
+
+	EVP_MD_CTX_free(h->ctx);
+	g_free(h);
+}
+
+static const EVP_MD *sha256(void)
+{
+	static gsize once;
+	static const EVP_MD *md;
+
+	if (g_once_init_enter(&once)) {
+		md = EVP_sha256();
+		g_once_init_leave(&once, 1);
+	}
+	return md;
+}
+
+/*
+ * One context a thread, for small objects: making one costs more than hashing 100 bytes.  Contents that
+ * come in pieces have their own, as several may be under way in a thread.
+ */
+static GPrivate thread_hash = G_PRIVATE_INIT(hash_free);
+
+static void hash_restart(struct cim_hash *h)
+{
+	/* Fails only without memory or without SHA-256 in the library; both are fatal to GLib too. */
+	if (EVP_DigestInit_ex(h->ctx, sha256(), NULL) != 1)
+		g_error("SHA-256 is not available in libcrypto");
+}
+
+struct cim_hash *cim_hash_begin(void)
+{
+	struct cim_hash *h = g_new(struct cim_hash, 1);
+
+	h->ctx = EVP_MD_CTX_new();
+	if (!h->ctx)
+		g_error("no memory for a hash");
+	hash_restart(h);
+	return h;
+}
+
+void cim_hash_add(struct cim_hash *h, const void *data, size_t size)
+{
+	(void)EVP_DigestUpdate(h->ctx, data, size);
+}
+
+static void hash_result(struct cim_hash *h, struct cim_digest *ret)
+{
+	uint8_t full[EVP_MAX_MD_SIZE];
+
+	(void)EVP_DigestFinal_ex(h->ctx, full, NULL);
+	memcpy(ret->b, full, sizeof(ret->b));
+}
+
+void cim_hash_end(struct cim_hash *h, struct cim_digest *ret)
+{
+	hash_result(h, ret);
+	hash_free(h);
+}
+
+void cim_digest(const void *data, size_t size, struct cim_digest *ret)
+{
+	struct cim_hash *h = g_private_get(&thread_hash);
+
+	if (!h) {
+		h = cim_hash_begin();
+		g_private_set(&thread_hash, h);
+	} else {
+		hash_restart(h);
+	}
+	cim_hash_add(h, data, size);
+	hash_result(h, ret);
+}
+
+/* ---- the set that is being written ---- */
+
+static uint32_t slot_of(const struct cim_objects *o, const struct cim_digest *digest)
+{
+	return cim_load32(digest->b) & (o->n_slots - 1);
+}
+
+int64_t cim_objects_find(const struct cim_objects *o, bool metadata, const struct cim_digest *digest,
+			 uint64_t size)
+{
+	if (o->n_slots == 0)
+		return -1;
+	for (uint32_t s = slot_of(o, digest); o->slots[s]; s = (s + 1) & (o->n_slots - 1)) {
+		const struct cim_object *c = &o->object[o->slots[s] - 1];
+
+		if (c->size == size && (c->region == CIM_REGION_METADATA) == metadata &&
+		    memcmp(c->digest.b, digest->b, sizeof(digest->b)) == 0)
+			return o->slots[s] - 1;
+	}
+	return -1;
+}
+
+static void insert(struct cim_objects *o, uint32_t number)
+{
+	uint32_t s = slot_of(o, &o->object[number].digest);
+
+	while (o->slots[s])
+		s = (s + 1) & (o->n_slots - 1);
+	o->slots[s] = number + 1;
+}
+
+/* Twice the slots when three of four are taken. */
+static int grow_slots(struct cim_objects *o)
+{
+	if (o->n_slots > 0 && o->n < o->n_slots / 4 * 3)
+		return 0;
+	uint32_t n_slots = o->n_slots ? o->n_slots * 2 : MIN_SLOTS;
+	uint32_t *slots = n_slots ? g_try_malloc0_n(n_slots, sizeof(*slots)) : NULL;
+	if (!slots)
+		return -ENOMEM;
+	g_free(o->slots);
+	o->slots = slots;
+	o->n_slots = n_slots;
+	for (uint32_t i = 0; i < o->n; i++)
+		if (o->object[i].has_digest)
+			insert(o, i);
+	return 0;
+}
+
+int64_t cim_objects_add(struct cim_objects *o, const struct cim_object *object)
+{
+	if (o->n == o->room) {
+		uint32_t room = o->room ? o->room + o->room / 2 : 64;
+		struct cim_object *grown = g_try_realloc_n(o->object, room, sizeof(*grown));
+
+		if (!grown || room <= o->room)
+			return cim_fail(ENOMEM, "no memory for object IDs");
+		o->object = grown;
+		o->room = room;
+	}
+	if (grow_slots(o) < 0)
+		return cim_fail(ENOMEM, "no memory for object IDs");
+	o->object[o->n] = *object;
+	if (object->has_digest)
+		insert(o, o->n);
+	return o->n++;
+}
+
+void cim_objects_clear(struct cim_objects *o)
+{
+	g_free(o->object);
+	g_free(o->slots);
+	*o = (struct cim_objects){ 0 };
+}
+
+static int compare_disk(const void *a, const void *b)
+{
+	const struct cim_object_disk *x = a, *y = b;
+	int order = memcmp(x->digest, y->digest, sizeof(x->digest));
+	uint64_t p = cim_get64(x->size), q = cim_get64(y->size);
+
+	return order ? order : (p > q) - (p < q);
+}
+
+struct cim_object_disk *cim_objects_table(const struct cim_objects *o, enum cim_region_type region,
+					  int64_t *ret_n)
+{
+	struct cim_object_disk *table = g_try_malloc_n(MAX(o->n, 1), sizeof(*table));
+	size_t n = 0;
+
+	if (!table) {
+		*ret_n = cim_fail(ENOMEM, "no memory for an object ID file");
+		return NULL;
+	}
+	for (uint32_t i = 0; i < o->n; i++) {
+		const struct cim_object *c = &o->object[i];
+
+		if (c->region != region || c->refs == 0 || !c->has_digest)
+			continue;
+		table[n].size = cim_put64(c->size);
+		table[n].off = cim_put64(c->off);
+		memcpy(table[n].digest, c->digest.b, sizeof(c->digest.b));
+		n++;
+	}
+	qsort(table, n, sizeof(*table), compare_disk);
+	*ret_n = (int64_t)n;
+	return table;
+}
+
+/* ---- the sets of a base ---- */
+
+struct known_file {
+	struct cim_mapping map;
+	const struct cim_object_disk *table;
+	uint32_t n;
+	uint32_t region; /* region index in the base */
+	bool metadata;
+};
+
+struct cim_known {
+	struct known_file *file;
+	uint32_t n;
+};
+
+static bool open_known(const struct cim_image *base, const struct cim_set *set, uint32_t index,
+		       struct known_file *f)
+{
+	char name[CIM_FILE_NAME];
+
+	cim_objectid_name(&set->guid, index, name);
+	if (cim_mapping_open(base->store->dirfd, name, &f->map) < 0)
+		return false;
+	if (cim_objectid_header_parse(f->map.data, f->map.size, index, &f->table, &f->n) == 0 && f->n > 0) {
+		f->metadata = ((const struct cim_objectid_disk *)f->map.data)->type == CIM_REGION_METADATA;
+		return true;
+	}
+	cim_mapping_close(&f->map);
+	return false;
+}
+
+struct cim_known *cim_known_open(const struct cim_image *base)
+{
+	struct cim_known *k = g_new0(struct cim_known, 1);
+	uint32_t region = 0;
+
+	k->file = g_new0(struct known_file, base->n_region_files);
+	for (uint32_t i = 0; i < base->n_sets; i++) {
+		for (uint32_t r = 0; r < base->sets[i].n_regions; r++, region++) {
+			if (!open_known(base, &base->sets[i], r, &k->file[k->n]))
+				continue;
+			k->file[k->n++].region = region;
+		}
+	}
+	return k;
+}
+
+void cim_known_close(struct cim_known *k)
+{
+	if (!k)
+		return;
+	for (uint32_t i = 0; i < k->n; i++)
+		cim_mapping_close(&k->file[i].map);
+	g_free(k->file);
+	g_free(k);
+}
+
+static bool search(const struct known_file *f, const struct cim_digest *digest, uint64_t size,
+		   uint64_t *ret_off)
+{
+	struct cim_object_disk key = { .size = cim_put64(size) };
+
+	memcpy(key.digest, digest->b, sizeof(key.digest));
+	const struct cim_object_disk *hit = bsearch(&key, f->table, f->n, sizeof(key), compare_disk);
+	if (!hit)
+		return false;
+	*ret_off = cim_off_make(f->region, cim_off_byte(cim_get64(hit->off)));
+	return true;
+}
+
+bool cim_known_find(const struct cim_known *k, bool metadata, const struct cim_digest *digest,
+		    uint64_t size, uint32_t *cursor, uint64_t *ret_off)
+{
+	while (k && *cursor < k->n) {
+		const struct known_file *f = &k->file[(*cursor)++];
+
+		if (f->metadata == metadata && search(f, digest, size, ret_off))
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "posix.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "le.h"
+
+#define DEV_MINOR_BITS 20 /* ntfs3 writes $LXDEV as four bytes, major << 20 | minor */
+
+struct lx {
+	bool has_mode, has_dev;
+	uint32_t mode, uid, gid, major, minor, n_links;
+};
+
+struct cim_posix_options cim_posix_defaults(void)
+{
+	return (struct cim_posix_options){
+		.uid = getuid(), .gid = getgid(), .fmask = 022, .dmask = 022
+	};
+}
+
+static bool is_named(const struct cim_ea *ea, const char *name)
+{
+	/* Windows upper-cases EA names, and ours are upper-case. */
+	return ea->name_size == strlen(name) && memcmp(ea->name, name, ea->name_size) == 0;
+}
+
+/* The EAs a file has; a bad one is ignored, the others still count (metadata.md §1.2). */
+static struct lx collect(const void *list, size_t size)
+{
+	struct lx lx = { .uid = CIM_ID_INVALID, .gid = CIM_ID_INVALID, .n_links = 1 };
+	struct cim_ea_iter it;
+	struct cim_ea ea;
+
+	cim_ea_iter_init(&it, list, size);
+	while (cim_ea_iter_next(&it, &ea) == 1) {
+		if (ea.name[0] != '$')
+			continue;
+		if (ea.value_size == 8 && is_named(&ea, CIM_EA_DEV)) {
+			lx.major = cim_load32(ea.value);
+			lx.minor = cim_load32(ea.value + 4);
+			lx.has_dev = true;
+		}
+		if (ea.value_size != 4)
+			continue;
+		uint32_t value = cim_load32(ea.value);
+		if (is_named(&ea, CIM_EA_UID)) {
+			lx.uid = value;
+		} else if (is_named(&ea, CIM_EA_GID)) {
+			lx.gid = value;
+		} else if (is_named(&ea, CIM_EA_MODE)) {
+			lx.mode = value;
+			lx.has_mode = value <= 0xFFFF;
+		} else if (is_named(&ea, CIM_EA_DEV)) {
+			lx.major = value >> DEV_MINOR_BITS;
+			lx.minor = value & ((1u << DEV_MINOR_BITS) - 1);
+			lx.has_dev = true;
+		} else if (is_named(&ea, CIM_EA_LINKS) && value > 0) {
+			lx.n_links = value;
+		}
+	}
+	return lx;
+}
+
+static uint32_t file_type(const struct cim_entry *e, const struct lx *lx, const struct cim_reparse *rp)
+{
+	uint32_t type = lx->mode & S_IFMT;
+
+	if (rp && rp->type)
+		return rp->type;
+	if (e->data.type == CIM_STREAM_LINKS)
+		return S_IFDIR;
+	if (!rp && e->data.size == 0 && lx->has_mode &&
+	    (type == S_IFIFO || type == S_IFSOCK || (lx->has_dev && (type == S_IFCHR || type == S_IFBLK))))
+		return type;
+	return S_IFREG;
+}
+
+static uint32_t synthesised_mode(const struct cim_posix_options *opt, uint32_t type, uint32_t flags)
+{
+	switch (type) {
+	case S_IFDIR:
+		return type | (0777 & ~opt->dmask);
+	case S_IFLNK:
+		return type | 0777;
+	case S_IFREG:
+		return type | (0777 & ~opt->fmask & ~(flags & CIM_FLAG_READONLY ? 0222u : 0u));
+	default:
+		return type | (0666 & ~opt->fmask);
+	}
+}
+
+void cim_posix_decode(const struct cim_posix_options *opt, const struct cim_entry *e, const void *ea,
+		      size_t ea_size, const struct cim_reparse *rp, struct cim_posix *ret)
+{
+	struct lx lx = collect(ea, ea_size);
+	uint32_t type = file_type(e, &lx, rp);
+	bool is_device = type == S_IFCHR || type == S_IFBLK;
+
+	*ret = (struct cim_posix){
+		.mode = synthesised_mode(opt, type, e->flags),
+		.uid = lx.uid != CIM_ID_INVALID ? lx.uid : opt->uid,
+		.gid = lx.gid != CIM_ID_INVALID ? lx.gid : opt->gid,
+		.n_links = type == S_IFDIR ? 1 : lx.n_links,
+	};
+	if (lx.has_mode && (lx.mode & S_IFMT) == type)
+		ret->mode = type == S_IFLNK ? S_IFLNK | 0777 : lx.mode;
+	if (is_device && lx.has_dev) {
+		ret->major = lx.major;
+		ret->minor = lx.minor;
+	} else if (is_device && rp && rp->has_rdev) {
+		ret->major = rp->major;
+		ret->minor = rp->minor;
+	}
+}
+
+bool cim_posix_owns_ea(const struct cim_ea *ea)
+{
+	return is_named(ea, CIM_EA_UID) || is_named(ea, CIM_EA_GID) || is_named(ea, CIM_EA_MODE) ||
+	       is_named(ea, CIM_EA_DEV) || is_named(ea, CIM_EA_LINKS);
+}
+
+static int add_number(struct cim_ea_list *l, const char *name, uint32_t value)
+{
+	cim_le32 v = cim_put32(value);
+
+	return cim_ea_list_add(l, name, strlen(name), 0, &v, sizeof(v));
+}
+
+static int add_device(struct cim_ea_list *l, const struct cim_posix *p)
+{
+	cim_le32 v[2] = { cim_put32(p->major), cim_put32(p->minor) };
+
+	return cim_ea_list_add(l, CIM_EA_DEV, strlen(CIM_EA_DEV), 0, v, sizeof(v));
+}
+
+int cim_posix_encode(const struct cim_posix *p, const void *rest, size_t rest_size,
+		     struct cim_ea_list *ret)
+{
+	struct cim_ea_iter it;
+	struct cim_ea ea;
+	int r = add_number(ret, CIM_EA_UID, p->uid);
+
+	if (r == 0)
+		r = add_number(ret, CIM_EA_GID, p->gid);
+	if (r == 0)
+		r = add_number(ret, CIM_EA_MODE, p->mode & 0xFFFF);
+	if (r == 0 && (S_ISCHR(p->mode) || S_ISBLK(p->mode)))
+		r = add_device(ret, p);
+	if (r == 0 && p->n_links > 1 && !S_ISDIR(p->mode))
+		r = add_number(ret, CIM_EA_LINKS, p->n_links);
+	cim_ea_iter_init(&it, rest, rest_size);
+	while (r == 0 && (r = cim_ea_iter_next(&it, &ea)) == 1)
+		r = cim_ea_list_add(ret, ea.name, ea.name_size, ea.flags, ea.value, ea.value_size);
+	return r;
+}
+
+uint32_t cim_posix_flags(uint32_t mode, bool has_holes, uint32_t old)
+{
+	uint32_t flags = old & ~(CIM_FLAG_READONLY | CIM_FLAG_ARCHIVE | CIM_FLAG_SPARSE);
+
+	if (!S_ISDIR(mode) && !S_ISLNK(mode))
+		flags |= CIM_FLAG_ARCHIVE;
+	if (S_ISREG(mode) && !(mode & 0222))
+		flags |= CIM_FLAG_READONLY;
+	if (has_holes)
+		flags |= CIM_FLAG_SPARSE;
+	return flags;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * POSIX inodes in CIM files: what a file entry and its EAs mean on Linux, and back.
+ *
+ * The mapping is metadata.md §10: owner, mode and device in the EAs $LXUID, $LXGID, $LXMOD, $LXDEV
+ * (WSL's), the type repeated by the reparse tag, and what has no EA is synthesised.  The format
+ * counts no links, so a file with more than one name carries its count in an EA of our own,
+ * $CIMLINKS (u32); a file without it has one.
+ */
+#ifndef CIM_POSIX_H
+#define CIM_POSIX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ea.h"
+#include "format.h"
+#include "reparse.h"
+
+#define CIM_EA_UID   "$LXUID"
+#define CIM_EA_GID   "$LXGID"
+#define CIM_EA_MODE  "$LXMOD"
+#define CIM_EA_DEV   "$LXDEV"
+#define CIM_EA_LINKS "$CIMLINKS"
+
+#define CIM_POSIX_EAS_MAX 128 /* bytes that the five take at most: 3 * 20 + 24 + 24, rounded up */
+
+#define CIM_ID_INVALID 0xFFFFFFFFu /* as $LXUID or $LXGID: not stored */
+
+/* For files without EAs, as they come from Windows (metadata.md §10.3). */
+struct cim_posix_options {
+	uint32_t uid, gid;
+	uint32_t fmask, dmask; /* permission bits taken away from files, directories */
+};
+
+/** cim_posix_defaults - this process' ids, umask 022 */
+struct cim_posix_options cim_posix_defaults(void);
+
+struct cim_posix {
+	uint32_t mode; /* type and permissions */
+	uint32_t uid, gid;
+	uint32_t major, minor;
+	uint32_t n_links;
+};
+
+/**
+ * cim_posix_decode - what a file is on Linux
+ * @e: its entry
+ * @ea, @ea_size: its EA list; damage in it ends the list there, each EA stands alone
+ * @rp: its reparse buffer, parsed; NULL if it has none
+ *
+ * The type: a known reparse tag; a link table as default stream; ntfs3's special files ($LXMOD alone,
+ * size 0); else a regular file.  The mode: $LXMOD if its type is that type, else synthesised.
+ */
+void cim_posix_decode(const struct cim_posix_options *opt, const struct cim_entry *e, const void *ea,
+		      size_t ea_size, const struct cim_reparse *rp, struct cim_posix *ret);
+
+/** cim_posix_owns_ea - whether an EA is one of the above, made anew by cim_posix_encode() */
+bool cim_posix_owns_ea(const struct cim_ea *ea);
+
+/**
+ * cim_posix_encode - the EA list of a file
+ * @p: what goes into the EAs of the table above
+ * @rest, @rest_size: the file's other EAs, a list in the order to keep; none is in the table above
+ * @ret: an empty list; the caller clears it also on failure
+ *
+ * Returns 0, -E2BIG, -ENOMEM.
+ */
+int cim_posix_encode(const struct cim_posix *p, const void *rest, size_t rest_size,
+		     struct cim_ea_list *ret);
+
+/** cim_posix_flags - the entry's flags on Linux' account: archive, read-only, sparse; others of @old kept */
+uint32_t cim_posix_flags(uint32_t mode, bool has_holes, uint32_t old);
+
+#endif

@@ -1,0 +1,568 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Files and directories of an image; bytes come from image.c, records from format.c, what they mean
+ * on Linux from posix.c.
+ */
+#include "config.h"
+
+#include "reader.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "error.h"
+
+#define MAX_SYMLINKS	 40   /* as the kernel's */
+#define MAX_SPARSE_RUNS	 4096 /* runs of data counted for st_blocks before the rest is taken as data */
+#define XATTR_VALUE_MAX	 65536
+#define STREAM_PREFIX	 "ntfs-3g." /* ntfs-3g's name for xattrs outside user. kept in streams */
+
+void cim_file_eas(const struct cim_image *img, const struct cim_entry *e, const uint8_t **ret,
+		  size_t *ret_size)
+{
+	*ret = NULL;
+	*ret_size = 0;
+	if (e->ea_size && cim_image_bytes(img, e->ea_off, e->ea_size, ret) == 0)
+		*ret_size = e->ea_size;
+}
+
+void cim_file_reparse(const struct cim_image *img, const struct cim_entry *e, const uint8_t **ret,
+		      size_t *ret_size)
+{
+	*ret = NULL;
+	*ret_size = 0;
+	if (e->reparse_off)
+		(void)cim_image_counted(img, e->reparse_off, ret, ret_size);
+}
+
+/* The reparse point of an entry, if it has one that can be understood. */
+static bool parse_reparse(const struct cim_image *img, const struct cim_entry *e,
+			  struct cim_reparse *ret, char *ret_target)
+{
+	const uint8_t *buf;
+	size_t size;
+
+	if (!e->reparse_off && !e->reparse_tag)
+		return false;
+	cim_file_reparse(img, e, &buf, &size);
+	return cim_reparse_parse(buf, size, e->reparse_tag, ret, ret_target) == 0;
+}
+
+/* Bytes of a file with holes that take space, from the region file; all of them where it cannot tell. */
+static uint64_t allocated(const struct cim_image *img, const struct cim_stream *s)
+{
+	uint64_t sum = 0, at = 0;
+
+	for (int runs = 0; at < s->size; runs++) {
+		int64_t data = runs < MAX_SPARSE_RUNS ? cim_stream_seek(img, s, at, SEEK_DATA) : (int64_t)at;
+		if (data < 0)
+			break;
+		int64_t hole = runs < MAX_SPARSE_RUNS ? cim_stream_seek(img, s, (uint64_t)data, SEEK_HOLE) :
+							(int64_t)s->size;
+		if (hole < 0)
+			break;
+		sum += (uint64_t)(hole - data);
+		at = (uint64_t)hole;
+	}
+	return sum;
+}
+
+int cim_file_attr_of(const struct cim_image *img, uint32_t id, const struct cim_entry *e,
+		     struct cim_attr *ret)
+{
+	char target[CIM_SYMLINK_MAX + 1];
+	struct cim_reparse rp;
+	const uint8_t *ea;
+	size_t ea_size;
+	bool has_rp = parse_reparse(img, e, &rp, target);
+
+	cim_file_eas(img, e, &ea, &ea_size);
+	*ret = (struct cim_attr){
+		.id = id,
+		.size = e->data.size,
+		.blocks = (e->data.size + 511) / 512,
+		.accessed = e->accessed,
+		.written = e->written,
+		.changed = e->changed,
+		.created = e->created,
+	};
+	cim_posix_decode(&img->options, e, ea, ea_size, has_rp ? &rp : NULL, &ret->posix);
+	switch (ret->posix.mode & S_IFMT) {
+	case S_IFLNK:
+		if (!rp.target_is_data)
+			ret->size = strlen(target);
+		ret->blocks = 0;
+		break;
+	case S_IFREG:
+		if (e->data.sparse)
+			ret->blocks = 0;
+		else if (e->flags & CIM_FLAG_SPARSE)
+			ret->blocks = (allocated(img, &e->data) + 511) / 512;
+		break;
+	case S_IFDIR:
+		break;
+	default:
+		ret->size = 0;
+		ret->blocks = 0;
+	}
+	return 0;
+}
+
+int cim_file_attr(const struct cim_image *img, uint32_t id, struct cim_attr *ret)
+{
+	struct cim_entry e;
+	int r = cim_image_entry(img, id, &e);
+
+	return r < 0 ? r : cim_file_attr_of(img, id, &e, ret);
+}
+
+int cim_file_readlink(const struct cim_image *img, uint32_t id, char *ret)
+{
+	struct cim_reparse rp;
+	struct cim_entry e;
+	int r = cim_image_entry(img, id, &e);
+
+	if (r < 0)
+		return r;
+	if (!parse_reparse(img, &e, &rp, ret) || rp.type != S_IFLNK)
+		return -EINVAL;
+	if (!rp.target_is_data)
+		return (int)strlen(ret);
+	ssize_t n = cim_stream_read(img, &e.data, 0, ret, CIM_SYMLINK_MAX);
+	if (n < 0)
+		return (int)n;
+	ret[n] = '\0';
+	if (n == 0 || strlen(ret) != (size_t)n)
+		return cim_fail(CIM_ECORRUPT, "the target of symlink %u is empty or has a NUL", id);
+	return (int)n;
+}
+
+/* ---- directories ---- */
+
+int cim_dir_links(const struct cim_image *img, const struct cim_entry *e, struct cim_links *ret)
+{
+	const uint8_t *p;
+
+	if (e->data.type != CIM_STREAM_LINKS)
+		return -ENOTDIR;
+	*ret = (struct cim_links){ .entry_size = CIM_LINK_ID };
+	if (e->data.size == 0)
+		return 0;
+	int r = cim_image_bytes(img, e->data.off, e->data.size, &p);
+	if (r == 0)
+		r = cim_links_parse(p, e->data.size, CIM_LINK_ID, ret);
+	return r < 0 ? r : cim_image_check(img, e->data.off);
+}
+
+/*
+ * Whether the order of names with such a unit is settled: surrogates sort below U+E000..U+FFFF as code
+ * units and above as code points (format.md, Link table).
+ */
+static bool order_is_settled(const uint16_t *units, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (units[i] >= 0xD800)
+			return false;
+	return true;
+}
+
+static int scan(const struct cim_image *img, const struct cim_links *l, const uint16_t *units, size_t n,
+		uint32_t *ret)
+{
+	uint16_t name[CIM_NAME_UNITS];
+
+	for (uint32_t i = 0; i < l->n; i++) {
+		int got = cim_links_name(l, i, name);
+
+		if (got < 0)
+			return got;
+		if (cim_upcase_compare(&img->upcase, units, n, name, (size_t)got) == 0) {
+			*ret = i;
+			return 1;
+		}
+	}
+	return 0;
+}
+
+int cim_links_find(const struct cim_image *img, const struct cim_links *l, const uint16_t *units,
+		   size_t n, uint32_t *ret)
+{
+	uint16_t name[CIM_NAME_UNITS];
+	uint32_t low = 0, high = l->n;
+
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+		int got = cim_links_name(l, mid, name);
+
+		if (got < 0)
+			return got;
+		int order = cim_upcase_compare(&img->upcase, units, n, name, (size_t)got);
+		if (order == 0) {
+			*ret = mid;
+			return 1;
+		}
+		if (order < 0)
+			high = mid;
+		else
+			low = mid + 1;
+	}
+	return order_is_settled(units, n) ? 0 : scan(img, l, units, n, ret);
+}
+
+int cim_links_find_bytes(const struct cim_image *img, const struct cim_links *l, const char *name,
+			 size_t n, uint32_t *ret)
+{
+	uint16_t units[CIM_NAME_BYTES];
+	int r = 0;
+
+	if (n == 0 || n > CIM_NAME_BYTES)
+		return 0;
+	size_t n_units = cim_name_encode(name, n, units);
+	if (n_units <= CIM_NAME_UNITS)
+		r = cim_links_find(img, l, units, n_units, ret);
+	if (r != 0 || order_is_settled(units, n_units))
+		return r;
+	/* A name that E() would not have written is shown as W(). */
+	int plain = cim_name_plain_encode(name, n, units);
+	if (plain <= 0 || plain > CIM_NAME_UNITS)
+		return 0;
+	return cim_links_find(img, l, units, (size_t)plain, ret);
+}
+
+int cim_dir_lookup(const struct cim_image *img, uint32_t dir_id, const char *name, size_t n,
+		   uint32_t *ret_id)
+{
+	struct cim_entry e;
+	struct cim_links l;
+	uint32_t i;
+	int r = cim_image_entry(img, dir_id, &e);
+
+	if (r == 0)
+		r = cim_dir_links(img, &e, &l);
+	if (r == 0)
+		r = cim_links_find_bytes(img, &l, name, n, &i);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return -ENOENT;
+	*ret_id = cim_links_id(&l, i);
+	return cim_image_check(img, e.data.off);
+}
+
+/* A walk along a path; symlinks are spliced into what is left of it. */
+struct walk {
+	const struct cim_image *img;
+	GArray *dirs; /* file IDs from the root to where we are */
+	char *rest;   /* owned */
+	int n_links;
+};
+
+static uint32_t walk_here(const struct walk *w)
+{
+	return g_array_index(w->dirs, uint32_t, w->dirs->len - 1);
+}
+
+static int walk_follow(struct walk *w, uint32_t id, const char *rest)
+{
+	char target[CIM_SYMLINK_MAX + 1];
+	int r = cim_file_readlink(w->img, id, target);
+
+	if (r < 0)
+		return r;
+	if (++w->n_links > MAX_SYMLINKS)
+		return -ELOOP;
+	if (target[0] == '/')
+		g_array_set_size(w->dirs, 1);
+	char *joined = g_strconcat(target, "/", rest, NULL);
+	g_free(w->rest);
+	w->rest = joined;
+	return 0;
+}
+
+/* One component; *ret_end is set when the last one was reached and is no directory to go on from. */
+static int walk_step(struct walk *w, const char *part, size_t n, const char *rest, bool follow)
+{
+	bool last = rest[strspn(rest, "/\\")] == '\0';
+	struct cim_attr attr;
+	uint32_t id;
+
+	if (n == 1 && part[0] == '.')
+		n = 0;
+	if (n == 2 && part[0] == '.' && part[1] == '.') {
+		if (w->dirs->len > 1)
+			g_array_set_size(w->dirs, w->dirs->len - 1);
+		n = 0;
+	}
+	if (n > 0) {
+		int r = cim_dir_lookup(w->img, walk_here(w), part, n, &id);
+
+		if (r == 0)
+			r = cim_file_attr(w->img, id, &attr);
+		if (r < 0)
+			return r;
+		if (S_ISLNK(attr.posix.mode) && (!last || follow || *rest))
+			return walk_follow(w, id, rest);
+		g_array_append_val(w->dirs, id);
+	}
+	char *left = g_strdup(rest);
+	g_free(w->rest);
+	w->rest = left;
+	return 0;
+}
+
+int cim_path_lookup(const struct cim_image *img, const char *path, bool follow, uint32_t *ret_id)
+{
+	struct walk w = { .img = img, .dirs = g_array_new(FALSE, FALSE, sizeof(uint32_t)) };
+	int r = strlen(path) > CIM_PATH_UNITS_MAX ? -ENAMETOOLONG : 0;
+
+	w.rest = g_strdup(path);
+	g_array_append_val(w.dirs, img->fs.root_id);
+	while (r == 0) {
+		const char *part = w.rest + strspn(w.rest, "/\\");
+		size_t n = strcspn(part, "/\\");
+
+		if (n == 0)
+			break;
+		r = walk_step(&w, part, n, part + n, follow);
+	}
+	if (r == 0)
+		*ret_id = walk_here(&w);
+	g_array_free(w.dirs, TRUE);
+	g_free(w.rest);
+	return r;
+}
+
+/* ---- data ---- */
+
+/* A PE image lies in pieces, each shifted by its mapping's delta (format.md, PE image). */
+static int pe_span(const struct cim_image *img, const struct cim_stream *s, uint64_t off,
+		   const uint8_t **ret, uint64_t *ret_size)
+{
+	const uint8_t *p;
+	uint64_t n, end = s->size, delta = 0;
+	struct cim_pe pe;
+	int r = cim_image_span(img, s->off, &p, &n);
+
+	if (r == 0)
+		r = cim_pe_parse(p, n, &pe);
+	if (r < 0)
+		return r;
+	const struct cim_pe_mapping_disk *map =
+		(const struct cim_pe_mapping_disk *)(p + sizeof(struct cim_pe_disk));
+	uint32_t low = 0, high = pe.n_mappings; /* the first mapping behind off */
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+
+		if (cim_get32(map[mid].file_off) <= off)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (low > 0)
+		delta = cim_get32(map[low - 1].delta);
+	if (low < pe.n_mappings && cim_get32(map[low].file_off) < end)
+		end = cim_get32(map[low].file_off);
+	uint64_t at = off + delta, size = end - off;
+	if (at > pe.data_size || size > pe.data_size - at)
+		return cim_fail(CIM_ECORRUPT, "a PE image's mapping passes its data's end");
+	r = cim_image_bytes(img, pe.data_off + at, size, ret);
+	*ret_size = size;
+	return r;
+}
+
+int cim_stream_span(const struct cim_image *img, const struct cim_stream *s, uint64_t off,
+		    const uint8_t **ret, uint64_t *ret_size)
+{
+	const uint8_t *p;
+
+	if (s->sparse) {
+		*ret = NULL;
+		*ret_size = s->size - off;
+		return 0;
+	}
+	if (s->type == CIM_STREAM_PE)
+		return pe_span(img, s, off, ret, ret_size);
+	int r = cim_image_bytes(img, s->off, s->size, &p);
+	if (r < 0)
+		return r;
+	*ret = p + off;
+	*ret_size = s->size - off;
+	return 0;
+}
+
+ssize_t cim_stream_read(const struct cim_image *img, const struct cim_stream *s, uint64_t off, void *buf,
+			size_t size)
+{
+	size_t done = 0;
+
+	if (off >= s->size)
+		return 0;
+	size = MIN(size, s->size - off);
+	while (done < size) {
+		const uint8_t *p;
+		uint64_t n;
+		int r = cim_stream_span(img, s, off + done, &p, &n);
+
+		if (r < 0)
+			return r;
+		n = MIN(n, size - done);
+		if (p)
+			memcpy((char *)buf + done, p, n);
+		else
+			memset((char *)buf + done, 0, n);
+		done += n;
+	}
+	int r = s->sparse ? 0 : cim_image_check(img, s->off);
+	return r < 0 ? r : (ssize_t)done;
+}
+
+int64_t cim_stream_seek(const struct cim_image *img, const struct cim_stream *s, uint64_t off,
+			int whence)
+{
+	if (off >= s->size)
+		return -ENXIO;
+	if (s->sparse)
+		return whence == SEEK_HOLE ? (int64_t)off : -ENXIO;
+	uint32_t index = cim_off_region(s->off);
+	int fd = s->type == CIM_STREAM_DATA && index < img->n_region_files ? img->region[index]->fd : -1;
+	if (fd < 0)
+		return whence == SEEK_DATA ? (int64_t)off : (int64_t)s->size;
+	uint64_t start = cim_off_byte(s->off);
+	off_t at = lseek(fd, (off_t)(start + off), whence);
+	if (at < 0 && errno == ENXIO)
+		return -ENXIO;
+	if (at < 0 || (uint64_t)at < start + off)
+		return whence == SEEK_DATA ? (int64_t)off : (int64_t)s->size;
+	if ((uint64_t)at - start >= s->size)
+		return whence == SEEK_DATA ? -ENXIO : (int64_t)s->size;
+	return (int64_t)((uint64_t)at - start);
+}
+
+/* ---- extended attributes ---- */
+
+int cim_file_streams(const struct cim_image *img, const struct cim_entry *e, struct cim_links *ret)
+{
+	uint16_t name[CIM_NAME_UNITS];
+	const uint8_t *p;
+	uint64_t n;
+
+	*ret = (struct cim_links){ .entry_size = CIM_LINK_STREAM };
+	if (!e->streams_off)
+		return 0;
+	int r = cim_image_span(img, e->streams_off, &p, &n);
+	if (r < 0)
+		return r;
+	/* Some writers put the table's length before it once more. */
+	if (cim_links_parse(p, n, CIM_LINK_STREAM, ret) == 0 &&
+	    (ret->n == 0 || cim_links_name(ret, 0, name) > 0))
+		return 0;
+	*ret = (struct cim_links){ .entry_size = CIM_LINK_STREAM };
+	return n > 4 ? cim_links_parse(p + 4, n - 4, CIM_LINK_STREAM, ret) : -CIM_ECORRUPT;
+}
+
+int cim_stream_xattr_name(const uint16_t *units, size_t n, char ret[CIM_XATTR_NAME_MAX + 1])
+{
+	char shown[CIM_NAME_BYTES + 1];
+	int size = cim_name_shown(units, n, shown);
+	const size_t prefix = strlen(STREAM_PREFIX);
+
+	if (size < 0)
+		return -EILSEQ;
+	if ((size_t)size > prefix && memcmp(shown, STREAM_PREFIX, prefix) == 0)
+		size = snprintf(ret, CIM_XATTR_NAME_MAX + 1, "%s", shown + prefix);
+	else
+		size = snprintf(ret, CIM_XATTR_NAME_MAX + 1, "user.%s", shown);
+	return size <= CIM_XATTR_NAME_MAX ? 0 : -EILSEQ;
+}
+
+static bool has_ea_xattr(const uint8_t *eas, size_t eas_size, const char *name, const uint8_t **ret_value,
+			 size_t *ret_size)
+{
+	char this_name[CIM_XATTR_NAME_MAX + 1];
+	struct cim_ea_iter it;
+	struct cim_ea ea;
+
+	cim_ea_iter_init(&it, eas, eas_size);
+	while (cim_ea_iter_next(&it, &ea) == 1)
+		if (cim_ea_to_xattr(&ea, this_name, ret_value, ret_size) && strcmp(this_name, name) == 0)
+			return true;
+	return false;
+}
+
+static bool find_stream_xattr(const struct cim_image *img, const struct cim_entry *e, const char *name,
+			      struct cim_stream *ret)
+{
+	char this_name[CIM_XATTR_NAME_MAX + 1];
+	uint16_t units[CIM_NAME_UNITS];
+	struct cim_links l;
+
+	if (cim_file_streams(img, e, &l) < 0)
+		return false;
+	for (uint32_t i = 0; i < l.n; i++) {
+		int n = cim_links_name(&l, i, units);
+
+		if (n > 0 && cim_stream_xattr_name(units, (size_t)n, this_name) == 0 &&
+		    strcmp(this_name, name) == 0)
+			return cim_links_stream(&l, i, ret) == 0;
+	}
+	return false;
+}
+
+int cim_file_list_xattrs(const struct cim_image *img, const struct cim_entry *e, cim_xattr_fn fn,
+			 void *arg)
+{
+	char name[CIM_XATTR_NAME_MAX + 1];
+	uint16_t units[CIM_NAME_UNITS];
+	const uint8_t *eas, *value;
+	size_t eas_size, value_size;
+	struct cim_stream stream;
+	struct cim_ea_iter it;
+	struct cim_links l;
+	struct cim_ea ea;
+	int r = 0;
+
+	cim_file_eas(img, e, &eas, &eas_size);
+	cim_ea_iter_init(&it, eas, eas_size);
+	while (r == 0 && cim_ea_iter_next(&it, &ea) == 1)
+		if (cim_ea_to_xattr(&ea, name, &value, &value_size))
+			r = fn(arg, name);
+	if (r != 0 || cim_file_streams(img, e, &l) < 0)
+		return r;
+	for (uint32_t i = 0; r == 0 && i < l.n; i++) {
+		int n = cim_links_name(&l, i, units);
+
+		/* What no getxattr() could return is not listed: copying tools would fail on it. */
+		if (n > 0 && cim_stream_xattr_name(units, (size_t)n, name) == 0 &&
+		    cim_links_stream(&l, i, &stream) == 0 && stream.size <= XATTR_VALUE_MAX &&
+		    !has_ea_xattr(eas, eas_size, name, &value, &value_size))
+			r = fn(arg, name);
+	}
+	return r;
+}
+
+ssize_t cim_file_get_xattr(const struct cim_image *img, const struct cim_entry *e, const char *name,
+			   void *buf, size_t size)
+{
+	const uint8_t *eas, *value;
+	size_t eas_size, value_size;
+	struct cim_stream stream;
+
+	cim_file_eas(img, e, &eas, &eas_size);
+	if (has_ea_xattr(eas, eas_size, name, &value, &value_size)) {
+		if (size > 0 && size < value_size)
+			return -ERANGE;
+		if (size > 0)
+			memcpy(buf, value, value_size);
+		return (ssize_t)value_size;
+	}
+	if (!find_stream_xattr(img, e, name, &stream))
+		return -ENODATA;
+	if (stream.size > XATTR_VALUE_MAX)
+		return -E2BIG;
+	if (size == 0)
+		return (ssize_t)stream.size;
+	if (size < stream.size)
+		return -ERANGE;
+	return cim_stream_read(img, &stream, 0, buf, stream.size);
+}

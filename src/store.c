@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "store.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "error.h"
+#include "util.h"
+
+static guint guid_hash(gconstpointer key)
+{
+	return cim_load32(key); /* GUIDs are random */
+}
+
+static gboolean guid_equal(gconstpointer a, gconstpointer b)
+{
+	return memcmp(a, b, sizeof(struct cim_guid)) == 0;
+}
+
+int cim_store_open(int dirfd, const char *path, struct cim_store **ret)
+{
+	cim_autofd fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return cim_fail(errno, "cannot open the image directory \"%s\": %s", path,
+				g_strerror(errno));
+	struct cim_store *store = g_new0(struct cim_store, 1);
+	store->dirfd = cim_steal_fd(&fd);
+	store->sets = g_hash_table_new(guid_hash, guid_equal);
+	g_mutex_init(&store->lock);
+	g_atomic_ref_count_init(&store->refs);
+	*ret = store;
+	return 0;
+}
+
+struct cim_store *cim_store_ref(struct cim_store *store)
+{
+	g_atomic_ref_count_inc(&store->refs);
+	return store;
+}
+
+void cim_store_unref(struct cim_store *store)
+{
+	if (!store || !g_atomic_ref_count_dec(&store->refs))
+		return;
+	g_hash_table_destroy(store->sets); /* empty: every set's user holds a reference to the store */
+	g_mutex_clear(&store->lock);
+	(void)close(store->dirfd);
+	g_free(store);
+}
+
+static void regions_free(struct cim_regions *regions)
+{
+	for (uint32_t i = 0; i < regions->n; i++)
+		cim_mapping_close(&regions->region[i]);
+	g_free(regions->region);
+	g_free(regions);
+}
+
+/* A file that is not there, or not what its name says, is damage to what it holds and no more. */
+static int map_region(struct cim_store *store, const struct cim_guid *guid, uint32_t index,
+		      struct cim_mapping *m)
+{
+	char name[CIM_FILE_NAME];
+
+	cim_region_name(guid, index, name);
+	int r = cim_mapping_open(store->dirfd, name, m);
+	if (r == -EMFILE || r == -ENFILE || r == -ENOMEM)
+		return r;
+	if (r == 0 && cim_region_header_parse(m->data, m->size, index) < 0) {
+		g_debug("region file \"%s\" cannot be used: %s", name, cim_reason());
+		cim_mapping_close(m);
+	} else if (r < 0) {
+		g_debug("region file missing: %s", cim_reason());
+	}
+	return 0;
+}
+
+static int regions_open(struct cim_store *store, const struct cim_set *set, struct cim_regions **ret)
+{
+	struct cim_regions *regions = g_new0(struct cim_regions, 1);
+	int r = 0;
+
+	regions->guid = set->guid;
+	regions->n = set->n_regions;
+	regions->region = g_new0(struct cim_mapping, MAX(set->n_regions, 1));
+	for (uint32_t i = 0; i < regions->n; i++)
+		regions->region[i].fd = -1;
+	for (uint32_t i = 0; r == 0 && i < regions->n; i++)
+		r = map_region(store, &set->guid, i, &regions->region[i]);
+	if (r < 0) {
+		regions_free(regions);
+		return r;
+	}
+	*ret = regions;
+	return 0;
+}
+
+int cim_store_regions(struct cim_store *store, const struct cim_set *set, struct cim_regions **ret)
+{
+	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&store->lock);
+	struct cim_regions *regions = g_hash_table_lookup(store->sets, &set->guid);
+	int r;
+
+	/* Two images that disagree about a set's size do not share it. */
+	if (regions && regions->n == set->n_regions) {
+		regions->refs++;
+		*ret = regions;
+		return 0;
+	}
+	r = regions_open(store, set, ret);
+	if (r < 0)
+		return r;
+	(*ret)->refs = 1;
+	if (!regions)
+		g_hash_table_insert(store->sets, &(*ret)->guid, *ret);
+	return 0;
+}
+
+void cim_store_release(struct cim_store *store, struct cim_regions *regions)
+{
+	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&store->lock);
+
+	if (--regions->refs > 0)
+		return;
+	if (g_hash_table_lookup(store->sets, &regions->guid) == regions)
+		g_hash_table_remove(store->sets, &regions->guid);
+	regions_free(regions);
+}
+
+int cim_store_name_check(const char *name)
+{
+	static const char *const reserved[] = { "region_", "objectid_", ".cimfs" };
+	size_t n = strlen(name);
+
+	if (n == 0)
+		return cim_fail(EINVAL, "an image needs a name");
+	if (n > NAME_MAX)
+		return cim_fail(EINVAL, "an image name has at most %d bytes, this one has %zu", NAME_MAX, n);
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return cim_fail(EINVAL, "\"%s\" cannot be an image's name", name);
+	for (const char *p = name; *p; p++) {
+		if (*p == '/')
+			return cim_fail(EINVAL, "\"%s\" has a \"/\"; an image is named without a path", name);
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			return cim_fail(EINVAL, "an image name has no control characters (byte %#x)",
+					(unsigned char)*p);
+	}
+	if (strcmp(name, "control") == 0 || strcmp(name, "writer") == 0)
+		return cim_fail(EINVAL, "the name \"%s\" is reserved", name);
+	for (size_t i = 0; i < G_N_ELEMENTS(reserved); i++)
+		if (strncmp(name, reserved[i], strlen(reserved[i])) == 0)
+			return cim_fail(EINVAL, "names that begin with \"%s\" are reserved", reserved[i]);
+	return 0;
+}
+
+bool cim_store_is_image(struct cim_store *store, const char *name)
+{
+	struct cim_common_disk header;
+	cim_autofd fd = -1;
+
+	if (cim_store_name_check(name) < 0 || cim_open_regular(store->dirfd, name, &fd) < 0 ||
+	    cim_pread_full(fd, &header, sizeof(header), 0) < 0)
+		return false;
+	return memcmp(header.magic, CIM_MAGIC, sizeof(header.magic)) == 0 &&
+	       header.type == CIM_FILE_IMAGE;
+}
+
+static int compare_names(gconstpointer a, gconstpointer b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int cim_store_list(struct cim_store *store, char ***ret)
+{
+	/* A descriptor of its own: two listings at once must not share a position. */
+	int fd = openat(store->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *e;
+
+	if (!dir) {
+		int err = errno;
+
+		if (fd >= 0)
+			(void)close(fd);
+		return cim_fail(err, "cannot list the image directory: %s", g_strerror(err));
+	}
+	g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+	while (errno = 0, (e = readdir(dir)))
+		if ((e->d_type == DT_REG || e->d_type == DT_UNKNOWN) &&
+		    cim_store_is_image(store, e->d_name))
+			g_ptr_array_add(names, g_strdup(e->d_name));
+	int err = errno;
+	(void)closedir(dir);
+	if (err)
+		return cim_fail(err, "cannot list the image directory: %s", g_strerror(err));
+	g_ptr_array_sort(names, compare_names);
+	int n = (int)names->len;
+	g_ptr_array_add(names, NULL);
+	*ret = (char **)g_ptr_array_free(g_steal_pointer(&names), FALSE);
+	return n;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * An image containing directory: which names mean what, and the region files, mapped.
+ *
+ * A set's files are mapped once, however many open images share it, and stay mapped while one of
+ * them is open: what has been deleted meanwhile is read to the end.  All access is relative to one
+ * directory descriptor; no path is ever used twice.
+ */
+#ifndef CIM_STORE_H
+#define CIM_STORE_H
+
+#include <glib.h>
+
+#include "format.h"
+#include "mapping.h"
+
+struct cim_store {
+	int dirfd;
+	GMutex lock;	   /* guards sets and the reference counts in them */
+	GHashTable *sets;  /* struct cim_guid -> struct cim_regions */
+	gatomicrefcount refs;
+};
+
+/* The region files of a set that are there. */
+struct cim_regions {
+	struct cim_guid guid;
+	uint32_t n;		    /* as many as the set says */
+	uint32_t refs;		    /* under store->lock */
+	struct cim_mapping *region; /* n; size 0: missing or no region file of this format */
+};
+
+/**
+ * cim_store_open - open a containing directory
+ * @dirfd, @path: relative to @dirfd, or AT_FDCWD
+ *
+ * Returns 0 and a reference; -ENOENT, -ENOTDIR, -EACCES, …
+ */
+int cim_store_open(int dirfd, const char *path, struct cim_store **ret);
+struct cim_store *cim_store_ref(struct cim_store *store);
+void cim_store_unref(struct cim_store *store);
+
+/**
+ * cim_store_regions - the region files of a set, mapped
+ *
+ * Files that are missing or are no region files do not fail this: what they hold is missing, the rest
+ * can be read.  Give back with cim_store_release().
+ *
+ * Returns 0, -EMFILE, -ENFILE, -ENOMEM.
+ */
+int cim_store_regions(struct cim_store *store, const struct cim_set *set, struct cim_regions **ret);
+void cim_store_release(struct cim_store *store, struct cim_regions *regions);
+
+/**
+ * cim_store_name_check - whether an image may have this name (interface.md §1)
+ *
+ * Returns 0 or -EINVAL: empty, ".", "..", "/" or a control character, over 255 bytes, reserved
+ * ("control", "writer", "region_…", "objectid_…", ".cimfs…").
+ */
+int cim_store_name_check(const char *name);
+
+/**
+ * cim_store_is_image - whether a file of the directory is an image, by its header
+ *
+ * A damaged image is one; a file with another magic, a link or a FIFO is not.
+ */
+bool cim_store_is_image(struct cim_store *store, const char *name);
+
+/**
+ * cim_store_list - the images of the directory
+ * @ret: NULL-terminated, sorted by name; g_strfreev()
+ * Returns the number of images or -errno.
+ */
+int cim_store_list(struct cim_store *store, char ***ret);
+
+#endif

@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Extended attributes of the writer's files: EAs, and streams for what no EA can hold
+ * (metadata.md §10.1).
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/xattr.h>
+
+#include "acl.h"
+#include "error.h"
+#include "node.h"
+
+#define LX_PREFIX     "lxea" /* before every value of an LX. EA (metadata.md §1.5) */
+#define STREAM_PREFIX "ntfs-3g."
+#define VALUE_MAX     65536 /* XATTR_SIZE_MAX */
+
+/* ---- EAs ---- */
+
+static int compare_names(const char *a, size_t na, const char *b, size_t nb)
+{
+	int order = memcmp(a, b, MIN(na, nb));
+
+	return order ? order : (na > nb) - (na < nb);
+}
+
+static int add_value(struct cim_ea_list *l, const char *name, const void *prefix, size_t prefix_size,
+		     const void *value, size_t value_size)
+{
+	g_autofree uint8_t *whole = g_try_malloc(prefix_size + value_size + 1);
+
+	if (!whole)
+		return -ENOMEM;
+	if (prefix_size)
+		memcpy(whole, prefix, prefix_size);
+	if (value_size)
+		memcpy(whole + prefix_size, value, value_size);
+	return cim_ea_list_add(l, name, strlen(name), 0, whole, prefix_size + value_size);
+}
+
+int cim_node_set_ea(struct cim_node *node, const char *name, const void *prefix, size_t prefix_size,
+		    const void *value, size_t value_size)
+{
+	struct cim_ea_list l = { 0 };
+	struct cim_ea_iter it;
+	struct cim_ea ea;
+	bool done = !value;
+	int r = 0;
+
+	/* By name, so that equal files have equal lists. */
+	cim_ea_iter_init(&it, node->eas, node->eas_size);
+	while (r == 0 && cim_ea_iter_next(&it, &ea) == 1) {
+		int order = compare_names(name, strlen(name), ea.name, ea.name_size);
+
+		if (!done && order <= 0) {
+			r = add_value(&l, name, prefix, prefix_size, value, value_size);
+			done = true;
+		}
+		if (r == 0 && order != 0)
+			r = cim_ea_list_add(&l, ea.name, ea.name_size, ea.flags, ea.value, ea.value_size);
+	}
+	if (r == 0 && !done)
+		r = add_value(&l, name, prefix, prefix_size, value, value_size);
+	/* The EAs of posix.h come before these when the file is written: they must fit as well. */
+	if (r == 0 && l.size > CIM_EA_LIST_MAX - CIM_POSIX_EAS_MAX)
+		r = -E2BIG;
+	if (r < 0) {
+		cim_ea_list_clear(&l);
+		return r;
+	}
+	free(node->eas);
+	node->eas = l.data;
+	node->eas_size = (uint32_t)l.size;
+	return 0;
+}
+
+static bool find_ea(const struct cim_node *node, const char *name, struct cim_ea *ret)
+{
+	struct cim_ea_iter it;
+
+	cim_ea_iter_init(&it, node->eas, node->eas_size);
+	while (cim_ea_iter_next(&it, ret) == 1)
+		if (compare_names(name, strlen(name), ret->name, ret->name_size) == 0)
+			return true;
+	return false;
+}
+
+int cim_node_acl(struct cim_writer *w, const struct cim_node *node, const char *which, void **ret,
+		 size_t *ret_size)
+{
+	struct cim_ea ea;
+
+	*ret = NULL;
+	*ret_size = 0;
+	if (!find_ea(node, which, &ea) || cim_acl_check(ea.value, ea.value_size) < 0)
+		return 0;
+	*ret = g_memdup2(ea.value, ea.value_size);
+	*ret_size = ea.value_size;
+	return 0;
+}
+
+/* ---- streams ---- */
+
+static int stream_name(const char *xattr, uint16_t *ret)
+{
+	char name[CIM_XATTR_NAME_MAX + sizeof(STREAM_PREFIX)];
+
+	if (strncmp(xattr, "user.", 5) == 0)
+		snprintf(name, sizeof(name), "%s", xattr + 5);
+	else
+		snprintf(name, sizeof(name), STREAM_PREFIX "%s", xattr);
+	size_t n = strlen(name);
+	if (n > CIM_NAME_UNITS)
+		return -ENAMETOOLONG;
+	return (int)cim_name_encode(name, n, ret);
+}
+
+static struct cim_ads *stream_at(const struct cim_node *node, guint i)
+{
+	return &g_array_index(node->streams, struct cim_ads, i);
+}
+
+/* The place of a stream in the table, which is sorted; whether it is there. */
+static bool find_stream(const struct cim_writer *w, const struct cim_node *node, const uint16_t *units,
+			size_t n, guint *ret)
+{
+	guint i = 0;
+	int order = 1;
+
+	for (; node->streams && i < node->streams->len; i++) {
+		const struct cim_ads *s = stream_at(node, i);
+
+		order = cim_upcase_compare(&w->upcase, units, n, s->units, s->n_units);
+		if (order <= 0)
+			break;
+	}
+	*ret = i;
+	return order == 0;
+}
+
+static bool find_xattr_stream(const struct cim_writer *w, const struct cim_node *node, const char *xattr,
+			      guint *ret)
+{
+	uint16_t units[CIM_XATTR_NAME_MAX + sizeof(STREAM_PREFIX)];
+	int n = stream_name(xattr, units);
+
+	return n > 0 && find_stream(w, node, units, (size_t)n, ret);
+}
+
+static void remove_stream(struct cim_writer *w, struct cim_node *node, guint i)
+{
+	cim_region_unref(w->region, &stream_at(node, i)->data);
+	g_array_remove_index(node->streams, i);
+}
+
+static int set_stream(struct cim_writer *w, struct cim_node *node, const char *xattr, const void *value,
+		      size_t size)
+{
+	struct cim_ads s = { .size = size };
+	uint16_t units[CIM_XATTR_NAME_MAX + sizeof(STREAM_PREFIX)];
+	int n = stream_name(xattr, units);
+	guint i;
+
+	if (n <= 0)
+		return n < 0 ? n : -EINVAL;
+	int r = size > 0 ? cim_region_put(w->region, value, size, &s.data) : 0;
+	if (r < 0)
+		return r;
+	s.n_units = (uint16_t)n;
+	memcpy(s.units, units, (size_t)n * sizeof(units[0]));
+	if (!node->streams)
+		node->streams = g_array_new(FALSE, FALSE, sizeof(struct cim_ads));
+	if (find_stream(w, node, units, (size_t)n, &i))
+		remove_stream(w, node, i);
+	g_array_insert_val(node->streams, i, s);
+	return 0;
+}
+
+static ssize_t read_stream(struct cim_writer *w, const struct cim_ads *s, void *buf, size_t size)
+{
+	int r;
+
+	if (s->size > VALUE_MAX)
+		return -E2BIG;
+	if (size == 0)
+		return (ssize_t)s->size;
+	if (size < s->size)
+		return -ERANGE;
+	if (s->base.size > 0)
+		return cim_stream_read(w->base, &s->base, 0, buf, (size_t)s->size);
+	if (s->size > 0 && s->data.own) {
+		r = cim_region_read(w->region, &s->data, 0, buf, (size_t)s->size);
+		return r < 0 ? r : (ssize_t)s->size;
+	}
+	struct cim_stream found = { .off = s->data.where, .size = s->size };
+	return cim_stream_read(w->base, &found, 0, buf, (size_t)s->size);
+}
+
+/* ---- of a file of the base, when it becomes a node ---- */
+
+static int load_eas(struct cim_writer *w, const struct cim_entry *e, struct cim_node *node)
+{
+	struct cim_ea_list l = { 0 };
+	struct cim_ea_iter it;
+	const uint8_t *eas;
+	struct cim_ea ea;
+	size_t size;
+	int r = 0;
+
+	cim_file_eas(w->base, e, &eas, &size);
+	cim_ea_iter_init(&it, eas, size);
+	while (r == 0 && cim_ea_iter_next(&it, &ea) == 1)
+		if (!cim_posix_owns_ea(&ea))
+			r = cim_ea_list_add(&l, ea.name, ea.name_size, ea.flags, ea.value, ea.value_size);
+	if (r < 0) {
+		cim_ea_list_clear(&l);
+		return r;
+	}
+	node->eas = l.data;
+	node->eas_size = (uint32_t)l.size;
+	return 0;
+}
+
+static int load_streams(struct cim_writer *w, const struct cim_entry *e, struct cim_node *node)
+{
+	struct cim_links links;
+	int r = cim_file_streams(w->base, e, &links);
+
+	if (r < 0)
+		return r;
+	for (uint32_t i = 0; i < links.n; i++) {
+		struct cim_ads s = { 0 };
+		int n = cim_links_name(&links, i, s.units);
+
+		if (n < 0)
+			return n;
+		r = cim_links_stream(&links, i, &s.base);
+		if (r < 0)
+			return r;
+		s.n_units = (uint16_t)n;
+		s.size = s.base.size;
+		if (!node->streams)
+			node->streams = g_array_new(FALSE, FALSE, sizeof(s));
+		g_array_append_val(node->streams, s);
+	}
+	return 0;
+}
+
+int cim_node_load_xattrs(struct cim_writer *w, const struct cim_entry *e, struct cim_node *node)
+{
+	int r = load_eas(w, e, node);
+
+	return r < 0 ? r : load_streams(w, e, node);
+}
+
+/* ---- the four calls ---- */
+
+/* Under the name that it gets here (@ea_name, NULL: it has none), and the literal one of other software. */
+static bool drop_eas(struct cim_node *node, const char *name, const char *ea_name)
+{
+	struct cim_ea ea;
+	bool found = false;
+
+	if (ea_name && find_ea(node, ea_name, &ea))
+		found = cim_node_set_ea(node, ea_name, NULL, 0, NULL, 0) == 0;
+	if (find_ea(node, name, &ea) && (!ea_name || strcmp(ea_name, name) != 0))
+		found = cim_node_set_ea(node, name, NULL, 0, NULL, 0) == 0 || found;
+	return found;
+}
+
+static bool drop_stream(struct cim_writer *w, struct cim_node *node, const char *name)
+{
+	guint i;
+
+	if (!find_xattr_stream(w, node, name, &i))
+		return false;
+	remove_stream(w, node, i);
+	return true;
+}
+
+static bool drop_xattr(struct cim_writer *w, struct cim_node *node, const char *name)
+{
+	char ea_name[CIM_XATTR_NAME_MAX + 4];
+	bool prefixed;
+	bool has_name = cim_ea_from_xattr(name, ea_name, &prefixed) > 0;
+	bool in_eas = drop_eas(node, name, has_name ? ea_name : NULL);
+
+	return drop_stream(w, node, name) || in_eas;
+}
+
+/* As an EA, or as a stream where none can hold it.  The new value is in before others go. */
+static int put_xattr(struct cim_writer *w, struct cim_node *node, const char *name, const void *value,
+		     size_t size)
+{
+	char ea_name[CIM_XATTR_NAME_MAX + 4];
+	bool prefixed;
+	int n = cim_ea_from_xattr(name, ea_name, &prefixed);
+	int r = n > 0 ? cim_node_set_ea(node, ea_name, LX_PREFIX, prefixed ? strlen(LX_PREFIX) : 0,
+					size ? value : "", size) :
+			n;
+
+	if (r == 0) {
+		(void)drop_stream(w, node, name);
+		if (strcmp(ea_name, name) != 0)
+			(void)drop_eas(node, name, NULL);
+	} else if (r == -E2BIG || r == -ENAMETOOLONG) {
+		r = set_stream(w, node, name, value, size);
+		if (r == 0)
+			(void)drop_eas(node, name, n > 0 ? ea_name : NULL);
+	}
+	return r;
+}
+
+/* An access ACL is also the mode; one that says no more than the mode is not kept. */
+static int set_acl(struct cim_writer *w, struct cim_node *node, const char *name, const void *value,
+		   size_t size)
+{
+	bool is_default = strcmp(name, CIM_ACL_DEFAULT) == 0, minimal = false;
+
+	if (S_ISLNK(node->mode))
+		return -EOPNOTSUPP;
+	if (size <= 4) { /* no entries: take it away */
+		(void)drop_xattr(w, node, name);
+		return 0;
+	}
+	if (cim_acl_check(value, size) < 0)
+		return -EINVAL;
+	if (is_default && !S_ISDIR(node->mode))
+		return -EACCES;
+	if (!is_default)
+		node->mode = cim_acl_to_mode(value, size, node->mode, &minimal);
+	return cim_node_set_ea(node, name, NULL, 0, minimal ? NULL : value, size);
+}
+
+static bool is_acl(const char *name)
+{
+	return strcmp(name, CIM_ACL_ACCESS) == 0 || strcmp(name, CIM_ACL_DEFAULT) == 0;
+}
+
+static ssize_t get_locked(struct cim_writer *w, uint32_t id, const char *name, void *buf, size_t size)
+{
+	const struct cim_node *node = cim_node_find(w, id);
+	char this_name[CIM_XATTR_NAME_MAX + 1];
+	const uint8_t *value;
+	size_t value_size;
+	struct cim_ea_iter it;
+	struct cim_entry e;
+	struct cim_ea ea;
+	guint i;
+
+	if (!node) {
+		int r = id && id <= w->base_last_id ? cim_image_entry(w->base, id, &e) : -ESTALE;
+
+		return r < 0 ? r : cim_file_get_xattr(w->base, &e, name, buf, size);
+	}
+	cim_ea_iter_init(&it, node->eas, node->eas_size);
+	while (cim_ea_iter_next(&it, &ea) == 1) {
+		if (!cim_ea_to_xattr(&ea, this_name, &value, &value_size) || strcmp(this_name, name) != 0)
+			continue;
+		if (size > 0 && size < value_size)
+			return -ERANGE;
+		if (size > 0)
+			memcpy(buf, value, value_size);
+		return (ssize_t)value_size;
+	}
+	return find_xattr_stream(w, node, name, &i) ? read_stream(w, stream_at(node, i), buf, size) :
+						      -ENODATA;
+}
+
+int cim_writer_set_xattr(struct cim_writer *w, uint32_t id, const char *name, const void *value,
+			 size_t size, int flags)
+{
+	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&w->lock);
+	char ea_name[CIM_XATTR_NAME_MAX + 4];
+	struct cim_node *node;
+	bool prefixed;
+	int r = cim_writer_usable(w);
+
+	if (r == 0)
+		r = cim_node_get(w, id, &node);
+	if (r == 0 && (size > VALUE_MAX || strlen(name) > CIM_XATTR_NAME_MAX))
+		r = size > VALUE_MAX ? -E2BIG : -ERANGE;
+	if (r == 0 && cim_ea_from_xattr(name, ea_name, &prefixed) == -EOPNOTSUPP)
+		r = -EOPNOTSUPP;
+	if (r < 0)
+		return r;
+	bool exists = get_locked(w, id, name, NULL, 0) >= 0;
+	if (exists && (flags & XATTR_CREATE))
+		return -EEXIST;
+	if (!exists && (flags & XATTR_REPLACE))
+		return -ENODATA;
+	cim_node_touch(w, node, false);
+	if (is_acl(name))
+		return set_acl(w, node, name, value, size);
+	return put_xattr(w, node, name, value, size);
+}
+
+ssize_t cim_writer_get_xattr(struct cim_writer *w, uint32_t id, const char *name, void *buf, size_t size)
+{
+	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&w->lock);
+	int r = cim_writer_usable(w);
+
+	return r < 0 ? r : get_locked(w, id, name, buf, size);
+}
+
+static int list_node(const struct cim_node *node, cim_xattr_fn fn, void *arg)
+{
+	char name[CIM_XATTR_NAME_MAX + 1];
+	struct cim_ea_iter it;
+	const uint8_t *value;
+	struct cim_ea ea;
+	size_t size;
+	int r = 0;
+
+	cim_ea_iter_init(&it, node->eas, node->eas_size);
+	while (r == 0 && cim_ea_iter_next(&it, &ea) == 1)
+		if (cim_ea_to_xattr(&ea, name, &value, &size))
+			r = fn(arg, name);
+	for (guint i = 0; r == 0 && node->streams && i < node->streams->len; i++) {
+		const struct cim_ads *s = stream_at(node, i);
+
+		if (s->size <= VALUE_MAX && cim_stream_xattr_name(s->units, s->n_units, name) == 0)
+			r = fn(arg, name);
+	}
+	return r;
+}
+
+int cim_writer_list_xattrs(struct cim_writer *w, uint32_t id, cim_xattr_fn fn, void *arg)
+{
+	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&w->lock);
+	const struct cim_node *node = cim_node_find(w, id);
+	struct cim_entry e;
+	int r = cim_writer_usable(w);
+
+	if (r < 0)
+		return r;
+	if (node)
+		return list_node(node, fn, arg);
+	r = id && id <= w->base_last_id ? cim_image_entry(w->base, id, &e) : -ESTALE;
+	return r < 0 ? r : cim_file_list_xattrs(w->base, &e, fn, arg);
+}
+
+int cim_writer_remove_xattr(struct cim_writer *w, uint32_t id, const char *name)
+{
+	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&w->lock);
+	struct cim_node *node;
+	int r = cim_writer_usable(w);
+
+	if (r == 0)
+		r = cim_node_get(w, id, &node);
+	if (r < 0)
+		return r;
+	if (!drop_xattr(w, node, name))
+		return -ENODATA;
+	cim_node_touch(w, node, false);
+	return 0;
+}
