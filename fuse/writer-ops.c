@@ -1,0 +1,673 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Files of writer/.
+ *
+ * All changes come through this mount, and the kernel knows what its own do, so names and
+ * attributes are cached for ever; but for names that compare without case, of which the kernel would
+ * cache one spelling and miss the others.  Where only the mounting user comes in (no allow_other), nobody
+ * checks permissions: so an ordinary user can build an image of files of any owner.
+ *
+ * When the writer has been committed or closed, everything here is ESTALE, but for what must not
+ * fail: closing a file and forgetting it.
+ */
+#include "config.h"
+
+#include "writer-ops.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "error.h"
+#include "reply.h"
+#include "util.h"
+
+/* A file of a writer, which stays open until leave(). */
+struct node {
+	struct cim_session *s;
+	struct cim_writer *w;
+	uint32_t id;
+};
+
+static int enter_session(struct cim_session *s, uint32_t id, struct node *ret)
+{
+	*ret = (struct node){ .s = s, .id = id };
+	return cim_session_enter(s, &ret->w);
+}
+
+/* Finds the node of a request, or answers it. */
+static bool enter(fuse_req_t req, fuse_ino_t ino, struct node *ret)
+{
+	struct cim_slot *slot = cim_slots_get(&cim_daemon_of(req)->slots, cim_ino_slot(ino));
+	int r = enter_session(slot->session, cim_ino_id(ino), ret);
+
+	if (r < 0)
+		cim_reply_result(req, r);
+	return r == 0;
+}
+
+static void leave(const struct node *n)
+{
+	cim_session_leave(n->s);
+}
+
+static double name_timeout(const struct node *n)
+{
+	return n->s->case_sensitive ? CIM_FOR_EVER : 0;
+}
+
+static int fill_attr(const struct node *n, uint32_t id, struct stat *ret)
+{
+	struct cim_attr attr;
+	int r = cim_writer_attr(n->w, id, &attr);
+
+	if (r == 0)
+		cim_stat_fill(&attr, cim_ino_make(n->s->slot->index, id), ret);
+	return r;
+}
+
+static int fill_entry(const struct node *n, uint32_t id, struct fuse_entry_param *ret)
+{
+	*ret = (struct fuse_entry_param){
+		.ino = cim_ino_make(n->s->slot->index, id),
+		.attr_timeout = CIM_FOR_EVER,
+		.entry_timeout = name_timeout(n),
+	};
+	return fill_attr(n, id, &ret->attr);
+}
+
+int cim_writer_fill_root(struct cim_session *s, struct fuse_entry_param *ret)
+{
+	struct node n;
+	int r = enter_session(s, 0, &n);
+
+	if (r < 0)
+		return r;
+	n.id = cim_writer_root(n.w);
+	r = fill_entry(&n, n.id, ret);
+	if (r == 0)
+		cim_writer_ref(n.w, n.id);
+	leave(&n);
+	return r;
+}
+
+/* While it is committed a writer does not forget; afterwards there is nothing left to be forgotten. */
+void cim_writer_forget(struct cim_slot *slot, uint32_t id, uint64_t count)
+{
+	struct node n;
+
+	if (enter_session(slot->session, id, &n) < 0)
+		return;
+	cim_writer_unref(n.w, id, count);
+	leave(&n);
+}
+
+/* Answers with an entry, which the kernel then holds. */
+static void reply_entry(fuse_req_t req, const struct node *n, uint32_t id)
+{
+	struct fuse_entry_param e;
+	int r = fill_entry(n, id, &e);
+
+	if (r < 0) {
+		cim_reply_result(req, r);
+		return;
+	}
+	cim_writer_ref(n->w, id);
+	if (fuse_reply_entry(req, &e) < 0)
+		cim_writer_unref(n->w, id, 1);
+}
+
+static void reply_attr(fuse_req_t req, const struct node *n)
+{
+	struct stat st;
+	int r = fill_attr(n, n->id, &st);
+
+	if (r < 0)
+		cim_reply_result(req, r);
+	else
+		fuse_reply_attr(req, &st, CIM_FOR_EVER);
+}
+
+static void writer_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct fuse_entry_param missing = { 0 };
+	struct node n;
+	uint32_t id;
+
+	if (!enter(req, parent, &n))
+		return;
+	int r = cim_writer_lookup(n.w, n.id, name, strlen(name), &id);
+	missing.entry_timeout = name_timeout(&n);
+	if (r == 0)
+		reply_entry(req, &n, id);
+	else if (r == -ENOENT)
+		fuse_reply_entry(req, &missing);
+	else
+		cim_reply_result(req, r);
+	leave(&n);
+}
+
+static void writer_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct node n;
+
+	if (!enter(req, ino, &n))
+		return;
+	reply_attr(req, &n);
+	leave(&n);
+}
+
+static uint64_t time_to_set(int to_set, int now, struct timespec time)
+{
+	return to_set & now ? cim_ticks_now() : cim_ticks_from_timespec(time);
+}
+
+/* What the kernel wants to have set, in the words of the core. */
+static unsigned int read_changes(const struct stat *st, int to_set, struct cim_attr *ret)
+{
+	static const struct {
+		int fuse;
+		unsigned int cim;
+	} bits[] = {
+		{ FUSE_SET_ATTR_MODE, CIM_SET_MODE },	   { FUSE_SET_ATTR_UID, CIM_SET_UID },
+		{ FUSE_SET_ATTR_GID, CIM_SET_GID },	   { FUSE_SET_ATTR_SIZE, CIM_SET_SIZE },
+		{ FUSE_SET_ATTR_ATIME, CIM_SET_ACCESSED }, { FUSE_SET_ATTR_ATIME_NOW, CIM_SET_ACCESSED },
+		{ FUSE_SET_ATTR_MTIME, CIM_SET_WRITTEN },  { FUSE_SET_ATTR_MTIME_NOW, CIM_SET_WRITTEN },
+		{ FUSE_SET_ATTR_CTIME, CIM_SET_CHANGED },
+	};
+	unsigned int mask = 0;
+
+	for (size_t i = 0; i < G_N_ELEMENTS(bits); i++)
+		if (to_set & bits[i].fuse)
+			mask |= bits[i].cim;
+	*ret = (struct cim_attr){
+		.posix = { .mode = st->st_mode, .uid = st->st_uid, .gid = st->st_gid },
+		.size = (uint64_t)st->st_size,
+		.accessed = time_to_set(to_set, FUSE_SET_ATTR_ATIME_NOW, st->st_atim),
+		.written = time_to_set(to_set, FUSE_SET_ATTR_MTIME_NOW, st->st_mtim),
+		.changed = cim_ticks_from_timespec(st->st_ctim),
+	};
+	return mask;
+}
+
+static void writer_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set,
+			   struct fuse_file_info *fi)
+{
+	struct cim_attr attr;
+	struct node n;
+	unsigned int mask = read_changes(st, to_set, &attr);
+
+	if (!enter(req, ino, &n))
+		return;
+	int r = mask ? cim_writer_set(n.w, n.id, mask, &attr) : 0;
+	if (r < 0)
+		cim_reply_result(req, r);
+	else
+		reply_attr(req, &n);
+	leave(&n);
+}
+
+static void writer_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+	char target[CIM_SYMLINK_MAX + 1];
+	struct node n;
+
+	if (!enter(req, ino, &n))
+		return;
+	int r = cim_writer_readlink(n.w, n.id, target);
+	if (r < 0)
+		cim_reply_result(req, r);
+	else
+		fuse_reply_readlink(req, target);
+	leave(&n);
+}
+
+/* ---- names ---- */
+
+static struct cim_make make_of(fuse_req_t req, mode_t mode)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+
+	return (struct cim_make){ .mode = mode, .umask = ctx->umask, .uid = ctx->uid, .gid = ctx->gid };
+}
+
+static void make(fuse_req_t req, fuse_ino_t parent, const char *name, const struct cim_make *m)
+{
+	struct node n;
+	uint32_t id;
+
+	if (!enter(req, parent, &n))
+		return;
+	int r = cim_writer_make(n.w, n.id, name, strlen(name), m, &id);
+	if (r < 0)
+		cim_reply_result(req, r);
+	else
+		reply_entry(req, &n, id);
+	leave(&n);
+}
+
+static void writer_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
+{
+	struct cim_make m = make_of(req, mode);
+
+	m.major = major(rdev);
+	m.minor = minor(rdev);
+	make(req, parent, name, &m);
+}
+
+static void writer_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+{
+	struct cim_make m = make_of(req, mode | S_IFDIR);
+
+	make(req, parent, name, &m);
+}
+
+static void writer_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
+{
+	struct cim_make m = make_of(req, S_IFLNK | 0777);
+
+	m.umask = 0;
+	m.target = target;
+	make(req, parent, name, &m);
+}
+
+static void writer_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent, const char *new_name)
+{
+	struct node n;
+
+	if (cim_ino_slot(ino) != cim_ino_slot(new_parent)) {
+		fuse_reply_err(req, EXDEV);
+		return;
+	}
+	if (!enter(req, ino, &n))
+		return;
+	int r = cim_writer_link(n.w, n.id, cim_ino_id(new_parent), new_name, strlen(new_name));
+	if (r < 0)
+		cim_reply_result(req, r);
+	else
+		reply_entry(req, &n, n.id);
+	leave(&n);
+}
+
+static void writer_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct node n;
+
+	if (!enter(req, parent, &n))
+		return;
+	cim_reply_result(req, cim_writer_unlink(n.w, n.id, name, strlen(name)));
+	leave(&n);
+}
+
+static void writer_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct node n;
+
+	if (!enter(req, parent, &n))
+		return;
+	cim_reply_result(req, cim_writer_rmdir(n.w, n.id, name, strlen(name)));
+	leave(&n);
+}
+
+static void writer_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
+			  const char *new_name, unsigned int flags)
+{
+	struct node n;
+
+	if (cim_ino_slot(parent) != cim_ino_slot(new_parent)) {
+		fuse_reply_err(req, EXDEV);
+		return;
+	}
+	if (!enter(req, parent, &n))
+		return;
+	cim_reply_result(req, cim_writer_rename(n.w, n.id, name, strlen(name), cim_ino_id(new_parent),
+						new_name, strlen(new_name), flags));
+	leave(&n);
+}
+
+/* ---- data ---- */
+
+/* A handle needs no memory: it is the flags with which the file is open in the writer. */
+static int open_file(const struct node *n, uint32_t id, struct fuse_file_info *fi)
+{
+	unsigned int flags = (fi->flags & O_ACCMODE) == O_RDONLY ? 0 : CIM_OPEN_WRITE;
+	int r = cim_writer_open_file(n->w, id, flags);
+
+	if (r < 0)
+		return r;
+	fi->fh = flags;
+	fi->keep_cache = 1;
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 11)
+	fi->noflush = !(flags & CIM_OPEN_WRITE);
+#endif
+	return 0;
+}
+
+static void writer_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+			  struct fuse_file_info *fi)
+{
+	struct cim_make m = make_of(req, mode | S_IFREG);
+	struct fuse_entry_param e;
+	struct node n;
+	uint32_t id = 0;
+
+	if (!enter(req, parent, &n))
+		return;
+	int r = cim_writer_make(n.w, n.id, name, strlen(name), &m, &id);
+	if (r == 0)
+		r = fill_entry(&n, id, &e);
+	if (r == 0)
+		r = open_file(&n, id, fi);
+	if (r < 0) {
+		cim_reply_result(req, r);
+	} else {
+		cim_writer_ref(n.w, id);
+		if (fuse_reply_create(req, &e, fi) < 0) {
+			cim_writer_close_file(n.w, id, (unsigned int)fi->fh);
+			cim_writer_unref(n.w, id, 1);
+		}
+	}
+	leave(&n);
+}
+
+static void writer_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct node n;
+
+	if (!enter(req, ino, &n))
+		return;
+	int r = open_file(&n, n.id, fi);
+	if (r < 0)
+		cim_reply_result(req, r);
+	else if (fuse_reply_open(req, fi) < 0)
+		cim_writer_close_file(n.w, n.id, (unsigned int)fi->fh);
+	leave(&n);
+}
+
+static void writer_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+{
+	struct node n;
+
+	if (!enter(req, ino, &n))
+		return;
+	g_autofree char *buf = g_try_malloc(size);
+	ssize_t done = buf ? cim_writer_read(n.w, n.id, (uint64_t)off, buf, size) : -ENOMEM;
+	if (done < 0)
+		cim_reply_result(req, (int)done);
+	else
+		fuse_reply_buf(req, buf, (size_t)done);
+	leave(&n);
+}
+
+static void writer_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
+			 struct fuse_file_info *fi)
+{
+	struct node n;
+
+	if (!enter(req, ino, &n))
+		return;
+	ssize_t done = cim_writer_write(n.w, n.id, (uint64_t)off, buf, size);
+	if (done < 0)
+		cim_reply_result(req, (int)done);
+	else
+		fuse_reply_write(req, (size_t)done);
+	leave(&n);
+}
+
+static void store_data(fuse_req_t req, fuse_ino_t ino, const struct fuse_file_info *fi)
+{
+	struct node n;
+
+	if (!(fi->fh & CIM_OPEN_WRITE)) {
+		fuse_reply_err(req, 0);
+		return;
+	}
+	if (!enter(req, ino, &n))
+		return;
+	cim_reply_result(req, cim_writer_flush(n.w, n.id));
+	leave(&n);
+}
+
+static void writer_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	store_data(req, ino, fi);
+}
+
+/* Durable is only what is committed; until then it is enough to have reported every error. */
+static void writer_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+	store_data(req, ino, fi);
+}
+
+static void writer_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct cim_slot *slot = cim_slots_get(&cim_daemon_of(req)->slots, cim_ino_slot(ino));
+	struct node n;
+
+	if (enter_session(slot->session, cim_ino_id(ino), &n) == 0) {
+		cim_writer_close_file(n.w, n.id, (unsigned int)fi->fh);
+		leave(&n);
+	}
+	fuse_reply_err(req, 0);
+}
+
+static void writer_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t size,
+			     struct fuse_file_info *fi)
+{
+	struct node n;
+
+	if (!enter(req, ino, &n))
+		return;
+	cim_reply_result(req, cim_writer_fallocate(n.w, n.id, mode, (uint64_t)off, (uint64_t)size));
+	leave(&n);
+}
+
+static void writer_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
+			 struct fuse_file_info *fi)
+{
+	struct node n;
+
+	if (!enter(req, ino, &n))
+		return;
+	int64_t at = cim_writer_seek(n.w, n.id, (uint64_t)off, whence);
+	if (at < 0)
+		cim_reply_result(req, (int)at);
+	else
+		fuse_reply_lseek(req, at);
+	leave(&n);
+}
+
+/* ---- directories ---- */
+
+/*
+ * An open directory: its names when it was first read or rewound, so that what is created or removed
+ * meanwhile shifts nothing.  The kernel reads a handle in one thread at a time.
+ */
+struct listing {
+	GPtrArray *names; /* char *; NULL before the first reading */
+};
+
+static struct listing *listing_of(const struct fuse_file_info *fi)
+{
+	return (struct listing *)(uintptr_t)fi->fh;
+}
+
+static void writer_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct listing *l = g_new0(struct listing, 1);
+
+	fi->fh = (uint64_t)(uintptr_t)l;
+	if (fuse_reply_open(req, fi) < 0)
+		g_free(l);
+}
+
+static void writer_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct listing *l = listing_of(fi);
+
+	g_clear_pointer(&l->names, g_ptr_array_unref);
+	g_free(l);
+	fuse_reply_err(req, 0);
+}
+
+static int add_name(void *arg, const char *name, size_t n, uint32_t id)
+{
+	g_ptr_array_add(arg, g_strndup(name, n));
+	return 0;
+}
+
+static int take_listing(const struct node *n, struct listing *l)
+{
+	g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+	int r = cim_writer_list(n->w, n->id, add_name, names);
+
+	if (r < 0)
+		return r;
+	g_clear_pointer(&l->names, g_ptr_array_unref);
+	l->names = g_steal_pointer(&names);
+	return 0;
+}
+
+/*
+ * Names are looked up again: the kernel believes what it is told here, so a name removed since must
+ * not come back.  It holds the directory against changes for as long as this takes.
+ */
+static void add_names(fuse_req_t req, const struct node *n, const struct listing *l, uint64_t i,
+		      struct cim_dirbuf *d)
+{
+	for (; i < l->names->len; i++) {
+		const char *name = g_ptr_array_index(l->names, i);
+		struct fuse_entry_param e;
+		uint32_t id;
+
+		if (cim_writer_lookup(n->w, n->id, name, strlen(name), &id) < 0 ||
+		    fill_entry(n, id, &e) < 0)
+			continue;
+		if (!cim_dirbuf_add(d, req, name, &e, (off_t)i + 1 + CIM_DIR_FIRST))
+			break;
+		if (d->plus)
+			cim_writer_ref(n->w, id);
+	}
+}
+
+static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi,
+		 bool plus)
+{
+	struct listing *l = listing_of(fi);
+	struct cim_dirbuf d;
+	struct node n;
+	int r = 0;
+
+	if (!enter(req, ino, &n))
+		return;
+	if (off == 0 || !l->names)
+		r = take_listing(&n, l);
+	if (r == 0)
+		r = cim_dirbuf_init(&d, size, plus);
+	if (r < 0) {
+		cim_reply_result(req, r);
+	} else {
+		fuse_ino_t parent = n.id == cim_writer_root(n.w) ? CIM_INO_ROOT : CIM_INO_UNKNOWN;
+
+		if (cim_dirbuf_add_dots(&d, req, ino, parent, off))
+			add_names(req, &n, l, (uint64_t)MAX(off - CIM_DIR_FIRST, 0), &d);
+		/* An answer to this request is lost with the whole mount, so its lookups are not undone. */
+		(void)cim_reply_dirbuf(req, &d);
+	}
+	leave(&n);
+}
+
+static void writer_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+			   struct fuse_file_info *fi)
+{
+	list(req, ino, size, off, fi, false);
+}
+
+static void writer_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+			       struct fuse_file_info *fi)
+{
+	list(req, ino, size, off, fi, true);
+}
+
+/* ---- extended attributes ---- */
+
+static void writer_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,
+			    size_t size, int flags)
+{
+	struct node n;
+
+	if (!enter(req, ino, &n))
+		return;
+	cim_reply_result(req, cim_writer_set_xattr(n.w, n.id, name, value, size, flags));
+	leave(&n);
+}
+
+static void writer_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+	struct node n;
+
+	if (!enter(req, ino, &n))
+		return;
+	g_autofree char *buf = size > 0 ? g_try_malloc(size) : NULL;
+	if (size > 0 && !buf)
+		fuse_reply_err(req, ENOMEM);
+	else
+		cim_reply_bytes(req, buf, cim_writer_get_xattr(n.w, n.id, name, buf, size), size);
+	leave(&n);
+}
+
+static void writer_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+	struct cim_names names;
+	struct node n;
+
+	if (!enter(req, ino, &n))
+		return;
+	cim_names_init(&names, req);
+	cim_reply_names(req, &names, cim_writer_list_xattrs(n.w, n.id, cim_names_add, &names), size);
+	leave(&n);
+}
+
+static void writer_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
+{
+	struct node n;
+
+	if (!enter(req, ino, &n))
+		return;
+	cim_reply_result(req, cim_writer_remove_xattr(n.w, n.id, name));
+	leave(&n);
+}
+
+const struct cim_kind cim_writer_kind = {
+	.refusal = EOPNOTSUPP,
+	.ops = {
+		.lookup = writer_lookup,
+		.getattr = writer_getattr,
+		.setattr = writer_setattr,
+		.readlink = writer_readlink,
+		.mknod = writer_mknod,
+		.mkdir = writer_mkdir,
+		.unlink = writer_unlink,
+		.rmdir = writer_rmdir,
+		.symlink = writer_symlink,
+		.rename = writer_rename,
+		.link = writer_link,
+		.open = writer_open,
+		.read = writer_read,
+		.write = writer_write,
+		.flush = writer_flush,
+		.release = writer_release,
+		.fsync = writer_fsync,
+		.opendir = writer_opendir,
+		.readdir = writer_readdir,
+		.readdirplus = writer_readdirplus,
+		.releasedir = writer_releasedir,
+		.setxattr = writer_setxattr,
+		.getxattr = writer_getxattr,
+		.listxattr = writer_listxattr,
+		.removexattr = writer_removexattr,
+		.create = writer_create,
+		.fallocate = writer_fallocate,
+		.lseek = writer_lseek,
+	},
+};
