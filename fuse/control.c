@@ -74,7 +74,7 @@ static int split(const char *line, GPtrArray *words)
 		p = read_word(p, word);
 		g_ptr_array_add(words, g_string_free(word, FALSE));
 		if (!p)
-			return cim_fail(EINVAL, "a quote is not closed on its line: %s", line);
+			return cim_fail(EINVAL, "a quote is not closed, or a backslash ends the line: %s", line);
 	}
 }
 
