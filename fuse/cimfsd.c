@@ -2,9 +2,9 @@
 /*
  * cimfsd - mount a directory of images, or one image.
  *
- * This file is the program: options, mounting, becoming a daemon, and taking everything down again in
- * the opposite order.  The source is opened before anything is mounted, because the mount
- * point may be the source itself, and is never opened by its path again.
+ * This file is the program: options, mounting, becoming a daemon, and taking everything down again
+ * in the opposite order.  The source is opened before anything is mounted, because the mount point
+ * may be the source itself, and is never opened by its path again.
  */
 #include "config.h"
 
@@ -33,65 +33,55 @@ struct options {
 	int foreground, debug, single, help, version;
 	unsigned int uid, gid, umask, fmask, dmask;
 	bool shared; /* allow_other */
+	bool unsafe; /* suid or dev */
 	char *source, *mountpoint;
 };
 
 enum { KEY_DISCARD = FUSE_OPT_KEY_DISCARD, KEY_SHARED = 1, KEY_UNSAFE };
 
-#define UNSET	       UINT_MAX
-#define OPTION(t, p)   { t, offsetof(struct options, p), 1 }
-#define OPTION_N(t, p) { t, offsetof(struct options, p), 0 }
+#define UNSET UINT_MAX
+#define OPTION(t, p)                              \
+	{                                         \
+		t, offsetof(struct options, p), 1 \
+	}
+#define OPTION_N(t, p)                            \
+	{                                         \
+		t, offsetof(struct options, p), 0 \
+	}
 
 static const struct fuse_opt option_list[] = {
-	OPTION("-f", foreground),
-	OPTION("-d", debug),
-	OPTION("debug", debug),
-	OPTION("-s", single),
-	OPTION("-h", help),
-	OPTION("--help", help),
-	OPTION("-V", version),
-	OPTION("--version", version),
-	OPTION_N("uid=%u", uid),
-	OPTION_N("gid=%u", gid),
-	OPTION_N("umask=%o", umask),
-	OPTION_N("fmask=%o", fmask),
-	OPTION_N("dmask=%o", dmask),
-	FUSE_OPT_KEY("allow_other", KEY_SHARED),
-	FUSE_OPT_KEY("suid", KEY_UNSAFE),
+	OPTION("-f", foreground), OPTION("-d", debug), OPTION("debug", debug), OPTION("-s", single),
+	OPTION("-h", help), OPTION("--help", help), OPTION("-V", version),
+	OPTION("--version", version), OPTION_N("uid=%u", uid), OPTION_N("gid=%u", gid),
+	OPTION_N("umask=%o", umask), OPTION_N("fmask=%o", fmask), OPTION_N("dmask=%o", dmask),
+	FUSE_OPT_KEY("allow_other", KEY_SHARED), FUSE_OPT_KEY("suid", KEY_UNSAFE),
 	FUSE_OPT_KEY("dev", KEY_UNSAFE),
 	/* Of fstab, and meant for others. */
-	FUSE_OPT_KEY("defaults", KEY_DISCARD),
-	FUSE_OPT_KEY("auto", KEY_DISCARD),
-	FUSE_OPT_KEY("noauto", KEY_DISCARD),
-	FUSE_OPT_KEY("user", KEY_DISCARD),
-	FUSE_OPT_KEY("user=", KEY_DISCARD),
-	FUSE_OPT_KEY("nouser", KEY_DISCARD),
-	FUSE_OPT_KEY("users", KEY_DISCARD),
-	FUSE_OPT_KEY("nofail", KEY_DISCARD),
-	FUSE_OPT_KEY("_netdev", KEY_DISCARD),
-	FUSE_OPT_KEY("comment=", KEY_DISCARD),
-	FUSE_OPT_END
+	FUSE_OPT_KEY("defaults", KEY_DISCARD), FUSE_OPT_KEY("auto", KEY_DISCARD),
+	FUSE_OPT_KEY("noauto", KEY_DISCARD), FUSE_OPT_KEY("user", KEY_DISCARD),
+	FUSE_OPT_KEY("user=", KEY_DISCARD), FUSE_OPT_KEY("nouser", KEY_DISCARD),
+	FUSE_OPT_KEY("users", KEY_DISCARD), FUSE_OPT_KEY("nofail", KEY_DISCARD),
+	FUSE_OPT_KEY("_netdev", KEY_DISCARD), FUSE_OPT_KEY("comment=", KEY_DISCARD), FUSE_OPT_END
 };
 
-static void print_usage(FILE *to)
+static void print_usage(void)
 {
-	fprintf(to,
-		"usage: cimfsd [options] DIR [MOUNTPOINT]\n"
-		"       cimfsd [options] DIR/NAME MOUNTPOINT\n"
-		"\n"
-		"Mounts the directory of images DIR at MOUNTPOINT, or over itself; or one image of it,\n"
-		"read-only.  Unmount with: fusermount3 -u MOUNTPOINT\n"
-		"\n"
-		"    -f                  stay in the foreground\n"
-		"    -d                  the same, and print every request\n"
-		"    -s                  serve one request at a time\n"
-		"    -h, --help          this text\n"
-		"    -V, --version       the version\n"
-		"    -o uid=N,gid=N      owner of files that come without one, as from Windows\n"
-		"    -o umask=M          permissions taken from such files (octal; default 022)\n"
-		"    -o fmask=M,dmask=M  the same, of files and of directories\n"
-		"    -o allow_other      let other users in; permissions are checked then\n"
-		"    -o auto_unmount     unmount also when the daemon is killed\n");
+	printf("usage: cimfsd [options] DIR [MOUNTPOINT]\n"
+	       "       cimfsd [options] DIR/NAME MOUNTPOINT\n"
+	       "\n"
+	       "Mounts the directory of images DIR at MOUNTPOINT, or over itself; or one image of it,\n"
+	       "read-only.  Unmount with: fusermount3 -u MOUNTPOINT\n"
+	       "\n"
+	       "    -f                  stay in the foreground\n"
+	       "    -d                  the same, and print every request\n"
+	       "    -s                  serve one request at a time\n"
+	       "    -h, --help          this text\n"
+	       "    -V, --version       the version\n"
+	       "    -o uid=N,gid=N      owner of files that come without one, as from Windows\n"
+	       "    -o umask=M          permissions taken from such files (octal; default 022)\n"
+	       "    -o fmask=M,dmask=M  the same, of files and of directories\n"
+	       "    -o allow_other      let other users in; permissions are checked then\n"
+	       "    -o auto_unmount     unmount also when the daemon is killed\n");
 }
 
 /* ---- options ---- */
@@ -120,6 +110,7 @@ static int take_option(void *data, const char *arg, int key, struct fuse_args *a
 		o->shared = true;
 		return 1;
 	case KEY_UNSAFE:
+		o->unsafe = true;
 		/* mount.fuse3 gives these as root by itself, so they are no reason to fail. */
 		cim_log(LOG_INFO, "option \"%s\" is not supported; mounting with no%s", arg, arg);
 		return 0;
@@ -173,8 +164,9 @@ static int refuse_own_mount(const char *path, dev_t dev)
 {
 	if (!cim_mounts_is_ours(dev))
 		return 0;
-	return cim_fail(EBUSY, "\"%s\" is in a mount of cimfsd already; unmount that first, or name the "
-			       "directory behind it",
+	return cim_fail(EBUSY,
+			"\"%s\" is in a mount of cimfsd already; unmount that first, or name the "
+			"directory behind it",
 			path);
 }
 
@@ -219,6 +211,10 @@ static int check_mountpoint(struct cim_daemon *d, const struct options *o)
 {
 	struct stat st;
 
+	if (is_passed_on(o->mountpoint) && o->unsafe)
+		return cim_fail(EPERM,
+				"it has been mounted without nosuid and nodev, which is not safe; "
+				"mount with -o nosuid,nodev");
 	if (is_passed_on(o->mountpoint))
 		return 0;
 	int r = cim_mounts_clear_dead(o->mountpoint);
@@ -233,7 +229,8 @@ static int check_mountpoint(struct cim_daemon *d, const struct options *o)
 }
 
 /* What the kernel and `mount` are told.  Later options win over the caller's. */
-static int add_mount_options(struct fuse_args *args, const struct cim_daemon *d, const struct options *o)
+static int add_mount_options(struct fuse_args *args, const struct cim_daemon *d,
+			     const struct options *o)
 {
 	g_autofree char *source = cim_mounts_resolve(o->source);
 	char *list = NULL, *name = g_strconcat("fsname=", source ? source : o->source, NULL);
@@ -264,14 +261,16 @@ static void explain_mount_failure(void)
 	g_autofree char *helper = g_find_program_in_path("fusermount3");
 
 	if (access("/dev/fuse", F_OK) < 0)
-		cim_log(LOG_ERR, "there is no /dev/fuse: load the kernel module with \"modprobe fuse\", or "
-				 "give the container the device");
+		cim_log(LOG_ERR,
+			"there is no /dev/fuse: load the kernel module with \"modprobe fuse\", or "
+			"give the container the device");
 	else if (access("/dev/fuse", R_OK | W_OK) < 0)
 		cim_log(LOG_ERR, "/dev/fuse cannot be opened (%s): ask for permission to use it",
 			g_strerror(errno));
 	else if (geteuid() != 0 && !helper)
-		cim_log(LOG_ERR, "fusermount3, which mounts for ordinary users, was not found: install the "
-				 "package fuse3");
+		cim_log(LOG_ERR,
+			"fusermount3, which mounts for ordinary users, was not found: install the "
+			"package fuse3");
 	else if (geteuid() == 0)
 		cim_log(LOG_ERR, "the kernel refused the mount; \"dmesg\" may know more");
 }
@@ -402,7 +401,9 @@ static void clear(struct cim_daemon *d)
 int main(int argc, char **argv)
 {
 	struct fuse_args args = FUSE_ARGS_INIT(argc, argv);
-	struct options o = { .uid = UNSET, .gid = UNSET, .umask = UNSET, .fmask = UNSET, .dmask = UNSET };
+	struct options o = {
+		.uid = UNSET, .gid = UNSET, .umask = UNSET, .fmask = UNSET, .dmask = UNSET
+	};
 	struct cim_daemon d = { 0 };
 	int status = EXIT_SUCCESS;
 
@@ -412,10 +413,10 @@ int main(int argc, char **argv)
 	if (o.foreground)
 		cim_log_open(o.debug ? LOG_DEBUG : LOG_INFO);
 	if (!usable) {
-		print_usage(stderr);
+		fprintf(stderr, "Try: cimfsd --help\n");
 		status = EXIT_USAGE;
 	} else if (o.help) {
-		print_usage(stdout);
+		print_usage();
 	} else if (o.version) {
 		printf("cimfsd %s, libfuse %s\n", PACKAGE_VERSION, fuse_pkgversion());
 	} else {

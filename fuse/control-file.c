@@ -2,9 +2,10 @@
 /*
  * The control file: runs requests, and tells what has become of them.
  *
- * A write is answered when its requests are done, with the errno of the first that failed; what there is to
- * say about it is kept with the handle that wrote, and as the mount's last.  The file is read and written
- * directly, past the page cache, so errors reach the write that caused them and reading is always true.
+ * A write is answered when its requests are done, with the errno of the first that failed; what
+ * there is to say about it is kept with the handle that wrote, and as the mount's last.  The file
+ * is read and written directly, past the page cache, so errors reach the write that caused them and
+ * reading is always true.
  */
 #include "config.h"
 
@@ -86,20 +87,22 @@ static int run_create(struct cim_daemon *d, const struct fuse_ctx *ctx, const st
 		      char **ret_done)
 {
 	struct cim_session *s;
-	int r = cim_sessions_create(&d->sessions, &d->slots, d->store, q->existing, q->new_name, q->cmp,
-				    ctx->uid, ctx->pid, &s);
+	int r = cim_sessions_create(&d->sessions, &d->slots, d->store, q->existing, q->new_name,
+				    q->cmp, ctx->uid, ctx->pid, &s);
 
 	if (r < 0)
 		return r;
-	*ret_done = g_strdup_printf("the writer of \"%s\" is open; change writer/, then \"commit\" or \"close\"",
-				    s->new_name);
+	*ret_done = g_strdup_printf(
+		"the writer of \"%s\" is open; change writer/, then \"commit\" or \"close\"",
+		s->new_name);
 	return 0;
 }
 
 /*
  * Lets the kernel drop what it has cached under a name that has gone, so that the space behind it
  * becomes free.  Not before the request is answered, and in one thread at a time: the kernel
- * takes the root directory's lock for it, and whoever has that may be waiting for an answer of ours.
+ * takes the root directory's lock for it, and whoever has that may be waiting for an answer of
+ * ours.
  */
 static void tell_gone(struct cim_daemon *d, const char *name)
 {
@@ -129,7 +132,8 @@ static int run_close(struct cim_daemon *d, GPtrArray *gone, char **ret_done)
 
 	if (r < 0)
 		return r;
-	*ret_done = g_strdup_printf("the writer of \"%s\" is closed, nothing of it was committed", name);
+	*ret_done = g_strdup_printf("the writer of \"%s\" is closed, nothing of it was committed",
+				    name);
 	g_ptr_array_add(gone, g_strdup("writer"));
 	return 0;
 }
@@ -172,7 +176,7 @@ static char *describe_result(int r, const char *done)
 		reason = done;
 	else if (!*reason)
 		reason = g_strerror(-r);
-	return g_strdup_printf("%#010x %s %s", (unsigned int)hr, cim_hresult_symbol(hr), reason);
+	return g_strdup_printf("0x%08x %s %s", (unsigned int)hr, cim_hresult_symbol(hr), reason);
 }
 
 /* Names may hold any bytes but control characters; what was refused may hold those too. */
@@ -205,8 +209,8 @@ static void keep(struct cim_daemon *d, struct handle *h, char *request, char *re
 	g_mutex_unlock(&d->lock);
 }
 
-static int run_all(struct cim_daemon *d, const struct fuse_ctx *ctx, struct handle *h, const char *text,
-		   size_t size, GPtrArray *gone)
+static int run_all(struct cim_daemon *d, const struct fuse_ctx *ctx, struct handle *h,
+		   const char *text, size_t size, GPtrArray *gone)
 {
 	int r = cim_control_check(text, size);
 
@@ -279,16 +283,17 @@ static char *describe_state(struct cim_daemon *d, const char *own_result)
 	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&d->lock);
 	const char *result = own_result ? own_result : d->last_result;
 
-	return g_strdup_printf("writer: %s\nlast: %s\nresult: %s\n", writer,
-			       d->last_request ? d->last_request : "none",
-			       result ? result :
-					"0x00000000 S_OK nothing has been asked yet; \"create new=NAME\" "
-					"opens a writer");
+	return g_strdup_printf(
+		"writer: %s\nlast: %s\nresult: %s\n", writer,
+		d->last_request ? d->last_request : "none",
+		result ? result
+		       : "0x00000000 S_OK nothing has been asked yet; \"create new=NAME\" "
+			 "opens a writer");
 }
 
 /*
- * A state is told in one piece, however small the reads: it is taken when reading begins, which is at the
- * file's start, or wherever writing a request has left the handle's position.
+ * A state is told in one piece, however small the reads: it is taken when reading begins, which is
+ * at the file's start, or wherever writing a request has left the handle's position.
  */
 void cim_control_read(fuse_req_t req, size_t size, off_t off, struct fuse_file_info *fi)
 {

@@ -7,7 +7,8 @@
 
 #include "daemon.h"
 
-/** cim_control_stat - the file's attributes: its owner and mode are those of the containing directory @dir */
+/** cim_control_stat - the file's attributes: its owner and mode are those of the containing
+ * directory @dir */
 void cim_control_stat(const struct stat *dir, struct stat *ret);
 
 void cim_control_open(fuse_req_t req, struct fuse_file_info *fi);

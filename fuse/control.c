@@ -14,8 +14,8 @@
 int cim_control_check(const char *text, size_t size)
 {
 	if (size > CIM_CONTROL_MAX)
-		return cim_fail(EINVAL, "a write has at most %d bytes, this one has %zu", CIM_CONTROL_MAX,
-				size);
+		return cim_fail(EINVAL, "a write has at most %d bytes, this one has %zu",
+				CIM_CONTROL_MAX, size);
 	if (memchr(text, '\0', size))
 		return cim_fail(EINVAL, "a request has no NUL byte");
 	return 0;
@@ -28,7 +28,8 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-/* A quoted part, from behind its opening quote to behind its closing one; NULL if that is missing. */
+/* A quoted part, from behind its opening quote to behind its closing one; NULL if that is missing.
+ */
 static const char *read_quoted(const char *p, char quote, GString *word)
 {
 	for (; *p != quote; p++) {
@@ -74,7 +75,9 @@ static int split(const char *line, GPtrArray *words)
 		p = read_word(p, word);
 		g_ptr_array_add(words, g_string_free(word, FALSE));
 		if (!p)
-			return cim_fail(EINVAL, "a quote is not closed, or a backslash ends the line: %s", line);
+			return cim_fail(EINVAL,
+					"a quote is not closed, or a backslash ends the line: %s",
+					line);
 	}
 }
 
@@ -87,7 +90,8 @@ static int parse_case(const char *value, enum cim_case *ret)
 	else if (strcmp(value, "insensitive") == 0)
 		*ret = CIM_CASE_INSENSITIVE;
 	else
-		return cim_fail(EINVAL, "case=\"%s\" is unknown; it is sensitive or insensitive", value);
+		return cim_fail(EINVAL, "case=\"%s\" is unknown; it is sensitive or insensitive",
+				value);
 	return 0;
 }
 
@@ -104,8 +108,9 @@ static int parse_create_word(const char *word, struct cim_request *request)
 	const char *value = strchr(word, '=');
 
 	if (!value)
-		return cim_fail(EINVAL, "\"%s\" is not understood; create takes new=NAME, existing=NAME, "
-					"case=sensitive|insensitive",
+		return cim_fail(EINVAL,
+				"\"%s\" is not understood; create takes new=NAME, existing=NAME, "
+				"case=sensitive|insensitive",
 				word);
 	g_autofree char *key = g_strndup(word, (gsize)(value - word));
 	value++;
@@ -114,7 +119,8 @@ static int parse_create_word(const char *word, struct cim_request *request)
 	if (strcmp(key, "existing") == 0)
 		return set_name(&request->existing, key, value);
 	if (strcmp(key, "case") != 0)
-		return cim_fail(EINVAL, "key \"%s\" is unknown; create takes new, existing, case", key);
+		return cim_fail(EINVAL, "key \"%s\" is unknown; create takes new, existing, case",
+				key);
 	if (request->cmp != CIM_CASE_BASE)
 		return cim_fail(EINVAL, "\"case\" is given twice");
 	return parse_case(value, &request->cmp);
@@ -143,7 +149,8 @@ static int parse_bare(GPtrArray *words, struct cim_request *request)
 {
 	if (words->len > 1)
 		return cim_fail(EINVAL, "%s takes nothing, and got \"%s\"",
-				(char *)g_ptr_array_index(words, 0), (char *)g_ptr_array_index(words, 1));
+				(char *)g_ptr_array_index(words, 0),
+				(char *)g_ptr_array_index(words, 1));
 	return 0;
 }
 
@@ -173,7 +180,8 @@ static int parse_request(GPtrArray *words, struct cim_request *ret)
 			*ret = request;
 		return r;
 	}
-	return cim_fail(EINVAL, "request \"%s\" is unknown; there are create, commit, close, delete", verb);
+	return cim_fail(EINVAL,
+			"request \"%s\" is unknown; there are create, commit, close, delete", verb);
 }
 
 static char *take_line(const char **text, size_t *size)

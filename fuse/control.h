@@ -19,11 +19,12 @@ struct cim_request {
 	enum cim_verb verb;
 	char *existing; /* of create; NULL: not given */
 	char *new_name; /* of create; NULL: not given */
-	char *name;	/* of delete */
+	char *name;     /* of delete */
 	enum cim_case cmp;
 };
 
-/** cim_control_check - whether bytes may be requests; 0, or -EINVAL (too many, or a NUL among them) */
+/** cim_control_check - whether bytes may be requests; 0, or -EINVAL (too many, or a NUL among them)
+ */
 int cim_control_check(const char *text, size_t size);
 
 /**

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What all requests of a mount share.  Everything here is set before the first of them, but for what
- * has a lock of its own.
+ * What all requests of a mount share.  Everything here is set before the first of them, but for
+ * what has a lock of its own.
  */
 #ifndef CIM_DAEMON_H
 #define CIM_DAEMON_H
@@ -15,18 +15,19 @@
 #include "slots.h"
 
 /* The daemon's own nodes, in slot 0. */
-#define CIM_INO_ROOT	FUSE_ROOT_ID
+#define CIM_INO_ROOT    FUSE_ROOT_ID
 #define CIM_INO_CONTROL 2
 
-#define CIM_FOR_EVER 31536000.0 /* seconds of a timeout: what does not change, or only through the kernel */
+#define CIM_FOR_EVER \
+	31536000.0 /* seconds of a timeout: what does not change, or only through the kernel */
 
 struct cim_daemon {
-	struct cim_store *store;	  /* the directory behind the mount */
+	struct cim_store *store;          /* the directory behind the mount */
 	struct cim_posix_options foreign; /* owners and modes of files that have none */
-	struct cim_slot *only;		  /* the image mount: its one image; else NULL */
-	bool shared;			  /* others may use the mount: the kernel checks permissions */
+	struct cim_slot *only;            /* the image mount: its one image; else NULL */
+	bool shared; /* others may use the mount: the kernel checks permissions */
 	bool threaded;
-	char *mountpoint;		  /* absolute; NULL: mounted by somebody else */
+	char *mountpoint; /* absolute; NULL: mounted by somebody else */
 	struct fuse_session *fuse;
 	struct cim_slots slots;
 	struct cim_sessions sessions;

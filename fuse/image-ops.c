@@ -2,8 +2,8 @@
 /*
  * Files of committed images, in the directory mount and in the image mount.
  *
- * Requests are answered from the mapped region files alone: no handle, no lock, no allocation that grows
- * with the image.  Damage is the error of the request that meets it.
+ * Requests are answered from the mapped region files alone: no handle, no lock, no allocation that
+ * grows with the image.  Damage is the error of the request that meets it.
  */
 #include "config.h"
 
@@ -16,8 +16,8 @@
 #include "log.h"
 #include "reply.h"
 
-#define MAX_PIECES 64		/* of one answer to READ; what has more is copied together */
-#define ZEROS	   (64 * 1024) /* bytes of a piece of zeros */
+#define MAX_PIECES 64          /* of one answer to READ; what has more is copied together */
+#define ZEROS      (64 * 1024) /* bytes of a piece of zeros */
 
 /* A file of an image. */
 struct node {
@@ -51,7 +51,8 @@ static bool find_node(fuse_req_t req, fuse_ino_t ino, struct node *ret)
 	return true;
 }
 
-static bool find_entry(fuse_req_t req, fuse_ino_t ino, struct node *ret, struct cim_entry *ret_entry)
+static bool find_entry(fuse_req_t req, fuse_ino_t ino, struct node *ret,
+		       struct cim_entry *ret_entry)
 {
 	if (!find_node(req, ino, ret))
 		return false;
@@ -84,7 +85,8 @@ static int fill_entry(const struct node *n, uint32_t id, struct fuse_entry_param
 
 int cim_image_fill_root(const struct cim_slot *slot, struct fuse_entry_param *ret)
 {
-	struct node n = { .slot = (struct cim_slot *)(uintptr_t)slot, .img = atomic_load(&slot->image) };
+	struct node n = { .slot = (struct cim_slot *)(uintptr_t)slot,
+			  .img = atomic_load(&slot->image) };
 
 	return fill_entry(&n, n.img->fs.root_id, ret);
 }
@@ -146,7 +148,8 @@ static void image_readlink(fuse_req_t req, fuse_ino_t ino)
 
 /*
  * In the image mount the answer to the first OPEN is that there is no need to ask, and the kernel
- * opens all files by itself from then on.  The superblock is read-only, so none is opened to be written.
+ * opens all files by itself from then on.  The superblock is read-only, so none is opened to be
+ * written.
  */
 static void image_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
@@ -165,9 +168,10 @@ static void image_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	fuse_reply_open(req, fi);
 }
 
-/* The pieces of a read where they are mapped; their number, 0 if there are too many, or an error. */
-static int gather(const struct cim_image *img, const struct cim_stream *s, uint64_t off, size_t size,
-		  struct iovec *iov)
+/* The pieces of a read where they are mapped; their number, 0 if there are too many, or an error.
+ */
+static int gather(const struct cim_image *img, const struct cim_stream *s, uint64_t off,
+		  size_t size, struct iovec *iov)
 {
 	static char zeros[ZEROS];
 	int count = 0;
@@ -205,7 +209,8 @@ static void reply_copied(fuse_req_t req, const struct cim_image *img, const stru
 		fuse_reply_buf(req, buf, (size_t)n);
 }
 
-static void image_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+static void image_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+		       struct fuse_file_info *fi)
 {
 	struct iovec iov[MAX_PIECES];
 	struct cim_entry e;
@@ -229,11 +234,13 @@ static void image_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, s
 		reply_copied(req, n.img, &e.data, (uint64_t)off, size);
 	else if (fuse_reply_iov(req, iov, count) == -EFAULT)
 		/* A region file was cut off.  The kernel has ended the request, with EIO. */
-		cim_log(LOG_ERR, "image \"%s\" lost data under its reader: a region file was cut off",
+		cim_log(LOG_ERR,
+			"image \"%s\" lost data under its reader: a region file was cut off",
 			n.img->name);
 }
 
-static void image_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)
+static void image_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
+			struct fuse_file_info *fi)
 {
 	struct cim_entry e;
 	struct node n;
@@ -272,8 +279,9 @@ static void image_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info 
 }
 
 /*
- * Entries of a link table from index @i on.  A name that cannot be shown is left out and a file that
- * cannot be read is listed without attributes: what else is in the directory can still be seen.
+ * Entries of a link table from index @i on.  A name that cannot be shown is left out and a file
+ * that cannot be read is listed without attributes: what else is in the directory can still be
+ * seen.
  */
 static void add_links(fuse_req_t req, const struct node *n, const struct cim_links *l, uint32_t i,
 		      struct cim_dirbuf *d)

@@ -32,12 +32,22 @@ void cim_log(int level, const char *fmt, ...)
 	log_text(level, text);
 }
 
-/* libfuse's levels are syslog's. */
+/* libfuse's levels are syslog's.  It says some things piece by piece, and a newline at their end.
+ */
 static void log_from_fuse(enum fuse_log_level level, const char *fmt, va_list ap)
 {
-	g_autofree char *text = g_strdup_vprintf(fmt, ap);
+	static GMutex lock;
+	static GString *line;
+	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&lock);
 
-	log_text((int)level, g_strchomp(text));
+	if (!line)
+		line = g_string_new(NULL);
+	g_string_append_vprintf(line, fmt, ap);
+	if (line->len == 0 || line->str[line->len - 1] != '\n')
+		return;
+	g_string_truncate(line, line->len - 1);
+	log_text((int)level, line->str);
+	g_string_truncate(line, 0);
 }
 
 static int level_from_glib(GLogLevelFlags flags)
@@ -53,7 +63,8 @@ static int level_from_glib(GLogLevelFlags flags)
 	return flags & G_LOG_LEVEL_INFO ? LOG_INFO : LOG_DEBUG;
 }
 
-static void log_from_glib(const gchar *domain, GLogLevelFlags flags, const gchar *text, gpointer data)
+static void log_from_glib(const gchar *domain, GLogLevelFlags flags, const gchar *text,
+			  gpointer data)
 {
 	log_text(level_from_glib(flags), text);
 }

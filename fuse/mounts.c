@@ -97,8 +97,8 @@ static bool detach(const char *point)
 	if (umount2(point, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
 		return true;
 	return g_spawn_sync(NULL, (char **)(uintptr_t)argv, NULL,
-			    G_SPAWN_SEARCH_PATH | G_SPAWN_STDERR_TO_DEV_NULL, NULL, NULL, NULL, NULL,
-			    &status, NULL) &&
+			    G_SPAWN_SEARCH_PATH | G_SPAWN_STDERR_TO_DEV_NULL, NULL, NULL, NULL,
+			    NULL, &status, NULL) &&
 	       status == 0;
 }
 
@@ -108,20 +108,24 @@ static int clear_one(const char *path)
 	struct mount m;
 
 	if (!point || !find_mount(point, 0, &m))
-		return cim_fail(ENOTCONN, "\"%s\" lies in a mount whose daemon has died; unmount that "
-					  "first: umount -l MOUNTPOINT",
+		return cim_fail(ENOTCONN,
+				"\"%s\" lies in a mount whose daemon has died; unmount that "
+				"first: umount -l MOUNTPOINT",
 				path);
 	bool ours = strcmp(m.type, OUR_TYPE) == 0;
 	mount_clear(&m);
 	if (!ours)
-		return cim_fail(ENOTCONN, "\"%s\" is a mount of another file system, whose daemon has died; "
-					  "unmount it first: umount -l %s",
+		return cim_fail(ENOTCONN,
+				"\"%s\" is a mount of another file system, whose daemon has died; "
+				"unmount it first: umount -l %s",
 				path, point);
 	if (!detach(point))
-		return cim_fail(ENOTCONN, "\"%s\" was mounted by a cimfsd that has died, and cannot be "
-					  "unmounted; as its owner or root: umount -l %s",
+		return cim_fail(ENOTCONN,
+				"\"%s\" was mounted by a cimfsd that has died, and cannot be "
+				"unmounted; as its owner or root: umount -l %s",
 				path, point);
-	cim_log(LOG_WARNING, "\"%s\" was mounted by a cimfsd that has died; it is unmounted now", path);
+	cim_log(LOG_WARNING, "\"%s\" was mounted by a cimfsd that has died; it is unmounted now",
+		path);
 	return 0;
 }
 
@@ -156,7 +160,8 @@ bool cim_mounts_set_read_ahead(const char *mountpoint, size_t size)
 
 	if (!find_mount(mountpoint, 0, &m))
 		return false;
-	snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb", major(m.dev), minor(m.dev));
+	snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb", major(m.dev),
+		 minor(m.dev));
 	mount_clear(&m);
 	cim_autofd fd = open(path, O_WRONLY | O_CLOEXEC);
 	int n = snprintf(kib, sizeof(kib), "%zu", size / 1024);

@@ -35,13 +35,13 @@ static const struct cim_kind *kind_of(fuse_req_t req, fuse_ino_t ino)
  * A kind that lacks an operation refuses it with an errno of its own.  It must not be ENOSYS: the
  * kernel would never ask again, for no node of the mount.
  */
-#define DISPATCH(op, req, ino, ...)                                                                \
-	do {                                                                                       \
-		const struct cim_kind *kind = kind_of(req, ino);                                   \
-		if (kind->ops.op)                                                                  \
-			kind->ops.op(req, ino, ##__VA_ARGS__);                                     \
-		else                                                                               \
-			fuse_reply_err(req, kind->refusal);                                        \
+#define DISPATCH(op, req, ino, ...)                              \
+	do {                                                     \
+		const struct cim_kind *kind = kind_of(req, ino); \
+		if (kind->ops.op)                                \
+			kind->ops.op(req, ino, ##__VA_ARGS__);   \
+		else                                             \
+			fuse_reply_err(req, kind->refusal);      \
 	} while (0)
 
 static void want(struct fuse_conn_info *conn, unsigned int caps)
@@ -53,17 +53,20 @@ static void op_init(void *data, struct fuse_conn_info *conn)
 {
 	struct cim_daemon *d = data;
 
-	/* Files change through this mount alone or not at all, so nothing invalidates their pages. */
+	/* Files change through this mount alone or not at all, so nothing invalidates their pages.
+	 */
 	conn->want &= ~(unsigned int)FUSE_CAP_AUTO_INVAL_DATA;
 	want(conn, FUSE_CAP_EXPLICIT_INVAL_DATA | FUSE_CAP_CACHE_SYMLINKS);
-	/* The kernel takes set-user-ID bits away, and truncates with SETATTR, which does so as well. */
+	/* The kernel takes set-user-ID bits away, and truncates with SETATTR, which does so as
+	 * well. */
 	conn->want &= ~(unsigned int)(FUSE_CAP_HANDLE_KILLPRIV | FUSE_CAP_ATOMIC_O_TRUNC);
 	/* A default ACL takes the place of the umask, and who creates the file knows of both. */
 	want(conn, FUSE_CAP_DONT_MASK);
 	if (d->shared)
 		want(conn, FUSE_CAP_POSIX_ACL);
 	/* Data comes from a mapping, and goes where it is hashed: splicing only costs. */
-	conn->want &= ~(unsigned int)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
+	conn->want &= ~(unsigned int)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
+				      FUSE_CAP_SPLICE_MOVE);
 	if (d->mountpoint && cim_mounts_set_read_ahead(d->mountpoint, READ_AHEAD))
 		conn->max_readahead = READ_AHEAD;
 }
@@ -164,7 +167,8 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	DISPATCH(open, req, ino, fi);
 }
 
-static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+		    struct fuse_file_info *fi)
 {
 	DISPATCH(read, req, ino, size, off, fi);
 }
@@ -223,8 +227,8 @@ static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 	cim_reply_statfs(req);
 }
 
-static void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size,
-			int flags)
+static void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,
+			size_t size, int flags)
 {
 	DISPATCH(setxattr, req, ino, name, value, size, flags);
 }
@@ -256,7 +260,8 @@ static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, of
 	DISPATCH(fallocate, req, ino, mode, off, size, fi);
 }
 
-static void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)
+static void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
+		     struct fuse_file_info *fi)
 {
 	DISPATCH(lseek, req, ino, off, whence, fi);
 }

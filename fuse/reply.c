@@ -102,9 +102,8 @@ bool cim_dirbuf_add(struct cim_dirbuf *d, fuse_req_t req, const char *name,
 		    const struct fuse_entry_param *e, off_t next)
 {
 	size_t left = d->size - d->used;
-	size_t n = d->plus ?
-			   fuse_add_direntry_plus(req, d->buf + d->used, left, name, e, next) :
-			   fuse_add_direntry(req, d->buf + d->used, left, name, &e->attr, next);
+	size_t n = d->plus ? fuse_add_direntry_plus(req, d->buf + d->used, left, name, e, next)
+			   : fuse_add_direntry(req, d->buf + d->used, left, name, &e->attr, next);
 
 	if (n > left)
 		return false;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Answers that all kinds of nodes give in the same way.  Each cim_reply_… is the one reply to its request.
+ * Answers that all kinds of nodes give in the same way.  Each cim_reply_… is the one reply to its
+ * request.
  */
 #ifndef CIM_REPLY_H
 #define CIM_REPLY_H
@@ -16,7 +17,8 @@ void cim_reply_result(fuse_req_t req, int r);
 /** cim_reply_statfs - the space of the containing directory */
 void cim_reply_statfs(fuse_req_t req);
 
-/** cim_reply_bytes - a value of an xattr: @n bytes, or its size if the caller gave no room, or an error */
+/** cim_reply_bytes - a value of an xattr: @n bytes, or its size if the caller gave no room, or an
+ * error */
 void cim_reply_bytes(fuse_req_t req, const void *bytes, ssize_t n, size_t room);
 
 /* Names of xattrs, collected with cim_names_add() for cim_reply_names(). */
@@ -37,7 +39,7 @@ void cim_stat_fill(const struct cim_attr *attr, fuse_ino_t ino, struct stat *ret
 struct cim_dirbuf {
 	char *buf;
 	size_t size, used;
-	bool plus;	  /* with attributes */
+	bool plus;        /* with attributes */
 	uint64_t n_nodes; /* entries that the kernel will count as lookups */
 };
 

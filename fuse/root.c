@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The root directory: control, writer/ while there is a writer, and the images.  Nothing is kept: names
- * and attributes are those of the containing directory now, and the kernel is told to ask each time.
+ * The root directory: control, writer/ while there is a writer, and the images.  Nothing is kept:
+ * names and attributes are those of the containing directory now, and the kernel is told to ask
+ * each time.
  */
 #include "config.h"
 
@@ -169,7 +170,8 @@ static void add_names(fuse_req_t req, const struct listing *l, guint i, struct c
 	for (guint n = g_strv_length(l->names); i < n; i++) {
 		bool control = strcmp(l->names[i], "control") == 0;
 		struct fuse_entry_param e = { .attr = {
-						      .st_ino = control ? CIM_INO_CONTROL : CIM_INO_UNKNOWN,
+						      .st_ino = control ? CIM_INO_CONTROL
+									: CIM_INO_UNKNOWN,
 						      .st_mode = control ? S_IFREG : S_IFDIR,
 					      } };
 
@@ -216,7 +218,8 @@ static void root_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	cim_control_open(req, fi);
 }
 
-static void root_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+static void root_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+		      struct fuse_file_info *fi)
 {
 	cim_control_read(req, size, off, fi);
 }

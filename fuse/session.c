@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Sessions of writers.  A commit takes as long as the disk does, and the daemon has few threads: so no
- * request ever waits for one.  What asks for a file of a tree that is being committed is told
- * so at once, and images are read meanwhile.
+ * Sessions of writers.  A commit takes as long as the disk does, and the daemon has few threads: so
+ * no request ever waits for one.  What asks for a file of a tree that is being committed is told so
+ * at once, and images are read meanwhile.
  */
 #include "config.h"
 
@@ -35,16 +35,17 @@ void cim_sessions_clear(struct cim_sessions *sessions)
 	struct cim_session *s = sessions->current;
 
 	if (s) {
-		cim_log(LOG_WARNING, "the writer of \"%s\" was open and is dropped, uncommitted", s->new_name);
+		cim_log(LOG_WARNING, "the writer of \"%s\" was open and is dropped, uncommitted",
+			s->new_name);
 		cim_writer_close(s->w);
 	}
 	g_ptr_array_free(sessions->all, TRUE);
 	g_mutex_clear(&sessions->lock);
 }
 
-int cim_sessions_create(struct cim_sessions *sessions, struct cim_slots *slots, struct cim_store *store,
-			const char *existing, const char *new_name, enum cim_case cmp, uid_t uid,
-			pid_t pid, struct cim_session **ret)
+int cim_sessions_create(struct cim_sessions *sessions, struct cim_slots *slots,
+			struct cim_store *store, const char *existing, const char *new_name,
+			enum cim_case cmp, uid_t uid, pid_t pid, struct cim_session **ret)
 {
 	struct cim_writer_info info;
 	struct cim_writer *w;
@@ -87,7 +88,8 @@ static void take_counts(struct cim_session *s)
 static int seize(struct cim_sessions *sessions, struct cim_session **ret)
 {
 	g_mutex_lock(&sessions->lock);
-	struct cim_session *s = sessions->current; /* never freed, so it may be used without that lock */
+	struct cim_session *s =
+		sessions->current; /* never freed, so it may be used without that lock */
 	g_mutex_unlock(&sessions->lock);
 	if (!s)
 		return cim_fail(EINVAL, "no writer is open; \"create new=NAME\" opens one");
@@ -115,7 +117,8 @@ static void bury(struct cim_sessions *sessions, struct cim_session *s)
 	s->state = CIM_SESSION_DEAD;
 	s->w = NULL;
 	g_mutex_unlock(&s->lock);
-	cim_writer_close(w); /* last: as long as the directory is locked there is no other session */
+	cim_writer_close(
+		w); /* last: as long as the directory is locked there is no other session */
 }
 
 int cim_sessions_commit(struct cim_sessions *sessions, char **ret_name)
@@ -182,8 +185,8 @@ char *cim_sessions_describe(struct cim_sessions *sessions)
 	g_autofree char *existing = s->existing ? g_shell_quote(s->existing) : NULL;
 	return g_strdup_printf("new=%s%s%s since %s for uid %u pid %d, %" PRIu64 " files, %" PRIu64
 			       " bytes%s",
-			       new_name, existing ? " existing=" : "", existing ? existing : "", when,
-			       (unsigned int)s->uid, (int)s->pid, n_changed, n_bytes,
+			       new_name, existing ? " existing=" : "", existing ? existing : "",
+			       when, (unsigned int)s->uid, (int)s->pid, n_changed, n_bytes,
 			       busy ? ", being committed" : "");
 }
 

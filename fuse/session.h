@@ -50,18 +50,19 @@ void cim_sessions_clear(struct cim_sessions *sessions);
  * @ret: owned by @sessions
  * Returns 0, or as cim_writer_open().
  */
-int cim_sessions_create(struct cim_sessions *sessions, struct cim_slots *slots, struct cim_store *store,
-			const char *existing, const char *new_name, enum cim_case cmp, uid_t uid,
-			pid_t pid, struct cim_session **ret);
+int cim_sessions_create(struct cim_sessions *sessions, struct cim_slots *slots,
+			struct cim_store *store, const char *existing, const char *new_name,
+			enum cim_case cmp, uid_t uid, pid_t pid, struct cim_session **ret);
 
 /**
  * cim_sessions_commit - publish the writer's tree and close it
  * @ret_name: what was committed; g_free()
  *
- * Waits for requests under way, and turns others away until it is done; nothing else waits.  After a
- * failure the writer is still there, to be tried again or closed.
+ * Waits for requests under way, and turns others away until it is done; nothing else waits.  After
+ * a failure the writer is still there, to be tried again or closed.
  *
- * Returns 0; -EINVAL (no writer is open); -EBUSY (it is being committed); or as cim_writer_commit().
+ * Returns 0; -EINVAL (no writer is open); -EBUSY (it is being committed); or as
+ * cim_writer_commit().
  */
 int cim_sessions_commit(struct cim_sessions *sessions, char **ret_name);
 

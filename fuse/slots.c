@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The table of slots.  Reading it takes no lock, for every request does it: slots are published by
- * their number and never move.  An image cannot be closed under a request, because the kernel holds a
- * lookup of the file that it asks for.
+ * their number and never move.  An image cannot be closed under a request, because the kernel holds
+ * a lookup of the file that it asks for.
  */
 #include "config.h"
 
@@ -89,7 +89,8 @@ static bool stands_for(const struct cim_slot *slot, dev_t dev, ino_t ino, struct
 }
 
 /* The slot of an image just opened: the one its file had before, or a new one. */
-static struct cim_slot *slot_of_image(struct cim_slots *slots, const char *name, struct cim_image *img)
+static struct cim_slot *slot_of_image(struct cim_slots *slots, const char *name,
+				      struct cim_image *img)
 {
 	struct cim_slot *slot = g_hash_table_lookup(slots->by_name, name);
 
@@ -117,7 +118,8 @@ int cim_slots_open_image(struct cim_slots *slots, struct cim_store *store, const
 
 	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&slots->lock);
 	struct cim_slot *slot = g_hash_table_lookup(slots->by_name, name);
-	if (!slot || !atomic_load(&slot->image) || !stands_for(slot, st.st_dev, st.st_ino, st.st_mtim)) {
+	if (!slot || !atomic_load(&slot->image) ||
+	    !stands_for(slot, st.st_dev, st.st_ino, st.st_mtim)) {
 		if (!cim_store_is_image(store, name))
 			return cim_fail(ENOENT, "\"%s\" is no image", name);
 		int r = cim_image_open(store, name, &img);

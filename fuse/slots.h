@@ -2,9 +2,10 @@
 /*
  * Inode numbers: a slot in the upper half, a file ID in the lower.
  *
- * Each image seen and each writer opened in the life of a mount has a slot, which is never used for anything
- * else, so that numbers are stable and unique.  There is no table of inodes, and the kernel's lookups
- * are counted a slot and not a file.  Slot 0 is not here: it is the daemon's own nodes.
+ * Each image seen and each writer opened in the life of a mount has a slot, which is never used for
+ * anything else, so that numbers are stable and unique.  There is no table of inodes, and the
+ * kernel's lookups are counted a slot and not a file.  Slot 0 is not here: it is the daemon's own
+ * nodes.
  */
 #ifndef CIM_SLOTS_H
 #define CIM_SLOTS_H
@@ -31,10 +32,10 @@ struct cim_slot {
 #define CIM_SLOT_CHUNKS 26 /* each twice as long as the one before: 2^32 slots */
 
 struct cim_slots {
-	GMutex lock;		/* guards adding, opening and closing; reading takes none */
-	_Atomic(uint32_t) n;	/* slots 1..n are there */
+	GMutex lock;         /* guards adding, opening and closing; reading takes none */
+	_Atomic(uint32_t) n; /* slots 1..n are there */
 	struct cim_slot *chunk[CIM_SLOT_CHUNKS]; /* slots never move */
-	GHashTable *by_name;	/* image name -> the slot of the file that has the name */
+	GHashTable *by_name; /* image name -> the slot of the file that has the name */
 };
 
 void cim_slots_init(struct cim_slots *slots);
@@ -55,7 +56,8 @@ struct cim_slot *cim_slots_add_writer(struct cim_slots *slots, struct cim_sessio
 int cim_slots_open_image(struct cim_slots *slots, struct cim_store *store, const char *name,
 			 const struct cim_posix_options *options, struct cim_slot **ret);
 
-/** cim_slots_ref - @n more lookups of an image's files; one of them, or its slot's opener, holds it already */
+/** cim_slots_ref - @n more lookups of an image's files; one of them, or its slot's opener, holds it
+ * already */
 void cim_slots_ref(struct cim_slot *slot, uint64_t n);
 
 /** cim_slots_unref - @n lookups less; the last closes the image */

@@ -3,9 +3,10 @@
  * Files of writer/.
  *
  * All changes come through this mount, and the kernel knows what its own do, so names and
- * attributes are cached for ever; but for names that compare without case, of which the kernel would
- * cache one spelling and miss the others.  Where only the mounting user comes in (no allow_other), nobody
- * checks permissions: so an ordinary user can build an image of files of any owner.
+ * attributes are cached for ever; but for names that compare without case, of which the kernel
+ * would cache one spelling and miss the others.  Where only the mounting user comes in (no
+ * allow_other), nobody checks permissions: so an ordinary user can build an image of files of any
+ * owner.
  *
  * When the writer has been committed or closed, everything here is ESTALE, but for what must not
  * fail: closing a file and forgetting it.
@@ -91,7 +92,8 @@ int cim_writer_fill_root(struct cim_session *s, struct fuse_entry_param *ret)
 	return r;
 }
 
-/* While it is committed a writer does not forget; afterwards there is nothing left to be forgotten. */
+/* While it is committed a writer does not forget; afterwards there is nothing left to be forgotten.
+ */
 void cim_writer_forget(struct cim_slot *slot, uint32_t id, uint64_t count)
 {
 	struct node n;
@@ -169,10 +171,14 @@ static unsigned int read_changes(const struct stat *st, int to_set, struct cim_a
 		int fuse;
 		unsigned int cim;
 	} bits[] = {
-		{ FUSE_SET_ATTR_MODE, CIM_SET_MODE },	   { FUSE_SET_ATTR_UID, CIM_SET_UID },
-		{ FUSE_SET_ATTR_GID, CIM_SET_GID },	   { FUSE_SET_ATTR_SIZE, CIM_SET_SIZE },
-		{ FUSE_SET_ATTR_ATIME, CIM_SET_ACCESSED }, { FUSE_SET_ATTR_ATIME_NOW, CIM_SET_ACCESSED },
-		{ FUSE_SET_ATTR_MTIME, CIM_SET_WRITTEN },  { FUSE_SET_ATTR_MTIME_NOW, CIM_SET_WRITTEN },
+		{ FUSE_SET_ATTR_MODE, CIM_SET_MODE },
+		{ FUSE_SET_ATTR_UID, CIM_SET_UID },
+		{ FUSE_SET_ATTR_GID, CIM_SET_GID },
+		{ FUSE_SET_ATTR_SIZE, CIM_SET_SIZE },
+		{ FUSE_SET_ATTR_ATIME, CIM_SET_ACCESSED },
+		{ FUSE_SET_ATTR_ATIME_NOW, CIM_SET_ACCESSED },
+		{ FUSE_SET_ATTR_MTIME, CIM_SET_WRITTEN },
+		{ FUSE_SET_ATTR_MTIME_NOW, CIM_SET_WRITTEN },
 		{ FUSE_SET_ATTR_CTIME, CIM_SET_CHANGED },
 	};
 	unsigned int mask = 0;
@@ -228,7 +234,9 @@ static struct cim_make make_of(fuse_req_t req, mode_t mode)
 {
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);
 
-	return (struct cim_make){ .mode = mode, .umask = ctx->umask, .uid = ctx->uid, .gid = ctx->gid };
+	return (struct cim_make){
+		.mode = mode, .umask = ctx->umask, .uid = ctx->uid, .gid = ctx->gid
+	};
 }
 
 static void make(fuse_req_t req, fuse_ino_t parent, const char *name, const struct cim_make *m)
@@ -246,7 +254,8 @@ static void make(fuse_req_t req, fuse_ino_t parent, const char *name, const stru
 	leave(&n);
 }
 
-static void writer_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
+static void writer_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+			 dev_t rdev)
 {
 	struct cim_make m = make_of(req, mode);
 
@@ -309,8 +318,8 @@ static void writer_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 	leave(&n);
 }
 
-static void writer_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
-			  const char *new_name, unsigned int flags)
+static void writer_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
+			  fuse_ino_t new_parent, const char *new_name, unsigned int flags)
 {
 	struct node n;
 
@@ -320,8 +329,9 @@ static void writer_rename(fuse_req_t req, fuse_ino_t parent, const char *name, f
 	}
 	if (!enter(req, parent, &n))
 		return;
-	cim_reply_result(req, cim_writer_rename(n.w, n.id, name, strlen(name), cim_ino_id(new_parent),
-						new_name, strlen(new_name), flags));
+	cim_reply_result(req,
+			 cim_writer_rename(n.w, n.id, name, strlen(name), cim_ino_id(new_parent),
+					   new_name, strlen(new_name), flags));
 	leave(&n);
 }
 
@@ -384,7 +394,8 @@ static void writer_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *f
 	leave(&n);
 }
 
-static void writer_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+static void writer_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+			struct fuse_file_info *fi)
 {
 	struct node n;
 
@@ -480,8 +491,8 @@ static void writer_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
 /* ---- directories ---- */
 
 /*
- * An open directory: its names when it was first read or rewound, so that what is created or removed
- * meanwhile shifts nothing.  The kernel reads a handle in one thread at a time.
+ * An open directory: its names when it was first read or rewound, so that what is created or
+ * removed meanwhile shifts nothing.  The kernel reads a handle in one thread at a time.
  */
 struct listing {
 	GPtrArray *names; /* char *; NULL before the first reading */
@@ -571,7 +582,8 @@ static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct 
 
 		if (cim_dirbuf_add_dots(&d, req, ino, parent, off))
 			add_names(req, &n, l, (uint64_t)MAX(off - CIM_DIR_FIRST, 0), &d);
-		/* An answer to this request is lost with the whole mount, so its lookups are not undone. */
+		/* An answer to this request is lost with the whole mount, so its lookups are not
+		 * undone. */
 		(void)cim_reply_dirbuf(req, &d);
 	}
 	leave(&n);
@@ -624,7 +636,8 @@ static void writer_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 	if (!enter(req, ino, &n))
 		return;
 	cim_names_init(&names, req);
-	cim_reply_names(req, &names, cim_writer_list_xattrs(n.w, n.id, cim_names_add, &names), size);
+	cim_reply_names(req, &names, cim_writer_list_xattrs(n.w, n.id, cim_names_add, &names),
+			size);
 	leave(&n);
 }
 

@@ -307,7 +307,8 @@ static Suite *suite(void)
 	tcase_add_test(requests, case_may_be_sensitive);
 	tcase_add_loop_test(requests, bare_verbs_are_understood, 0, G_N_ELEMENTS(bare));
 	tcase_add_loop_test(words, words_are_quoted_as_in_a_shell, 0, G_N_ELEMENTS(quoted));
-	tcase_add_loop_test(words, what_is_not_understood_is_refused_by_name, 0, G_N_ELEMENTS(refused));
+	tcase_add_loop_test(words, what_is_not_understood_is_refused_by_name, 0,
+			    G_N_ELEMENTS(refused));
 	tcase_add_loop_test(texts, nothing_is_no_request, 0, 5);
 	tcase_add_test(texts, requests_come_one_by_one);
 	tcase_add_test(texts, text_need_not_end_in_nul);

@@ -8,6 +8,7 @@
 #include "config.h"
 
 #include <fcntl.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
