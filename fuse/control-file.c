@@ -99,8 +99,9 @@ static int run_create(struct cim_daemon *d, const struct fuse_ctx *ctx, const st
 }
 
 /*
- * Lets the kernel drop what it has cached under a name that has gone, so that the space behind it
- * becomes free.  Not before the request is answered, and in one thread at a time: the kernel
+ * Lets the kernel drop what it has cached under the name of a deleted image, so that the space behind
+ * it becomes free.  Only there: names are looked up anew each time, and dropping one that means
+ * something again already would take the directory from under a shell that went there.  Not before the request is answered, and in one thread at a time: the kernel
  * takes the root directory's lock for it, and whoever has that may be waiting for an answer of
  * ours.
  */
@@ -112,7 +113,7 @@ static void tell_gone(struct cim_daemon *d, const char *name)
 	g_mutex_unlock(&d->told);
 }
 
-static int run_commit(struct cim_daemon *d, GPtrArray *gone, char **ret_done)
+static int run_commit(struct cim_daemon *d, char **ret_done)
 {
 	g_autofree char *name = NULL;
 	int r = cim_sessions_commit(&d->sessions, &name);
@@ -120,12 +121,10 @@ static int run_commit(struct cim_daemon *d, GPtrArray *gone, char **ret_done)
 	if (r < 0)
 		return r;
 	*ret_done = g_strdup_printf("image \"%s\" is committed", name);
-	g_ptr_array_add(gone, g_strdup("writer"));
-	g_ptr_array_add(gone, g_steal_pointer(&name));
 	return 0;
 }
 
-static int run_close(struct cim_daemon *d, GPtrArray *gone, char **ret_done)
+static int run_close(struct cim_daemon *d, char **ret_done)
 {
 	g_autofree char *name = NULL;
 	int r = cim_sessions_close(&d->sessions, &name);
@@ -134,7 +133,6 @@ static int run_close(struct cim_daemon *d, GPtrArray *gone, char **ret_done)
 		return r;
 	*ret_done = g_strdup_printf("the writer of \"%s\" is closed, nothing of it was committed",
 				    name);
-	g_ptr_array_add(gone, g_strdup("writer"));
 	return 0;
 }
 
@@ -150,7 +148,7 @@ static int run_delete(struct cim_daemon *d, const struct cim_request *q, GPtrArr
 	return 0;
 }
 
-/* @gone: names that no longer mean what they did; @ret_done: a sentence, on success */
+/* @gone: names of deleted images; @ret_done: a sentence, on success */
 static int run(struct cim_daemon *d, const struct fuse_ctx *ctx, const struct cim_request *q,
 	       GPtrArray *gone, char **ret_done)
 {
@@ -158,9 +156,9 @@ static int run(struct cim_daemon *d, const struct fuse_ctx *ctx, const struct ci
 	case CIM_VERB_CREATE:
 		return run_create(d, ctx, q, ret_done);
 	case CIM_VERB_COMMIT:
-		return run_commit(d, gone, ret_done);
+		return run_commit(d, ret_done);
 	case CIM_VERB_CLOSE:
-		return run_close(d, gone, ret_done);
+		return run_close(d, ret_done);
 	case CIM_VERB_DELETE:
 		return run_delete(d, q, gone, ret_done);
 	}

@@ -353,7 +353,8 @@ void cim_node_attr(struct cim_writer *w, const struct cim_node *node, struct cim
 	};
 	switch (node->mode & S_IFMT) {
 	case S_IFDIR:
-		size = node->dir ? node->dir->table_size : node->size;
+		if (node->dir)
+			size = node->dir->n_names ? node->dir->table_size : 0;
 		break;
 	case S_IFREG:
 		if (node->content)
