@@ -59,6 +59,7 @@ terms()
 			gsub(/\\-/, "-")
 			gsub(/"/, "")
 			sub(/^\.[A-Z]+ /, "")
+			gsub(/ +/, " ")
 			print
 		}
 		{ tagged = /^\.T[PQ]/ }' "$man/$1"
@@ -88,7 +89,7 @@ commands()
 
 check_form()
 {
-	local page=$1
+	local page=$1 warnings
 
 	if command -v mandoc >/dev/null; then
 		check "$page has no lint" "$(mandoc -T lint "$man/$page" 2>&1 || true)"
@@ -97,9 +98,9 @@ check_form()
 	fi
 	# Only that of man-db has --warnings.
 	if man --version 2>/dev/null | grep -q '^man [0-9]'; then
-		check "man has no warnings about $page" \
-			"$(MANROFFSEQ='' MANWIDTH=80 man --warnings -E UTF-8 -l -Tutf8 -Z "$man/$page" \
-				2>&1 >/dev/null || true)"
+		warnings=$(MANROFFSEQ='' MANWIDTH=80 \
+			man --warnings -E UTF-8 -l -Tutf8 -Z "$man/$page" 2>&1 >/dev/null || true)
+		check "man has no warnings about $page" "$warnings"
 	else
 		skip "man has no warnings about $page" "man is not man-db"
 	fi
