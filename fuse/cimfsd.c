@@ -345,7 +345,8 @@ static int mount_and_serve(struct cim_daemon *d, struct fuse_args *args, const s
 	if (!d->fuse)
 		return EXIT_USAGE; /* an unknown option, which libfuse has named */
 	int status = EXIT_FAILURE;
-	if (fuse_session_mount(d->fuse, o->mountpoint) == 0) {
+	/* By the absolute path: it is unmounted from "/", where a daemon goes. */
+	if (fuse_session_mount(d->fuse, d->mountpoint ? d->mountpoint : o->mountpoint) == 0) {
 		status = serve(d, o);
 		fuse_session_unmount(d->fuse);
 	} else {

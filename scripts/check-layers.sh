@@ -6,7 +6,7 @@ set -eu
 
 # The rows, lowest first: modules of src/, or a whole directory as "fuse/".
 layers=(
-	"le util error"
+	"le util error tmpfile"
 	"name upcase ea reparse acl mapping format"
 	"lock posix store"
 	"image delete objects region"

@@ -38,18 +38,18 @@ typedef int32_t HRESULT;
 #endif
 
 /* The values as Windows documents them. */
-#define CIMFS_S_OK			  ((HRESULT)0x00000000)
-#define CIMFS_E_POINTER			  ((HRESULT)0x80004003)
-#define CIMFS_E_FAIL			  ((HRESULT)0x80004005)
-#define CIMFS_E_ACCESSDENIED		  ((HRESULT)0x80070005)
-#define CIMFS_E_OUTOFMEMORY		  ((HRESULT)0x8007000E)
-#define CIMFS_E_INVALIDARG		  ((HRESULT)0x80070057)
-#define CIMFS_E_FILE_NOT_FOUND		  ((HRESULT)0x80070002)
-#define CIMFS_E_PATH_NOT_FOUND		  ((HRESULT)0x80070003)
-#define CIMFS_E_SHARING_VIOLATION	  ((HRESULT)0x80070020)
-#define CIMFS_E_FILE_EXISTS		  ((HRESULT)0x80070050)
-#define CIMFS_E_DISK_FULL		  ((HRESULT)0x80070070)
-#define CIMFS_E_FILE_CORRUPT		  ((HRESULT)0x80070570)
+#define CIMFS_S_OK                ((HRESULT)0x00000000)
+#define CIMFS_E_POINTER           ((HRESULT)0x80004003)
+#define CIMFS_E_FAIL              ((HRESULT)0x80004005)
+#define CIMFS_E_ACCESSDENIED      ((HRESULT)0x80070005)
+#define CIMFS_E_OUTOFMEMORY       ((HRESULT)0x8007000E)
+#define CIMFS_E_INVALIDARG        ((HRESULT)0x80070057)
+#define CIMFS_E_FILE_NOT_FOUND    ((HRESULT)0x80070002)
+#define CIMFS_E_PATH_NOT_FOUND    ((HRESULT)0x80070003)
+#define CIMFS_E_SHARING_VIOLATION ((HRESULT)0x80070020)
+#define CIMFS_E_FILE_EXISTS       ((HRESULT)0x80070050)
+#define CIMFS_E_DISK_FULL         ((HRESULT)0x80070070)
+#define CIMFS_E_FILE_CORRUPT      ((HRESULT)0x80070570)
 
 /* ---- making images ---- */
 
@@ -57,18 +57,19 @@ typedef struct CIMFS_IMAGE *CIMFS_IMAGE_HANDLE;
 
 /**
  * CimCreateImage - open the writer of an image
- * @imageContainingPath: directory of the images; it must exist, and the caller may list it and add files
+ * @imageContainingPath: directory of the images; it must exist, and the caller may list it and add
+ * files
  * @existingImageName: image to start from, or NULL (an empty string is not NULL)
  * @newImageName: image to make, or NULL to replace @existingImageName
  * @cimImageHandle: set on success; CimCloseImage()
  *
- * (NULL, N) makes N from scratch; (E, NULL) and (E, E) rewrite E; (E, N) forks.  One writer at a time
- * for a directory, on the whole system.
+ * (NULL, N) makes N from scratch; (E, NULL) and (E, E) rewrite E; (E, N) forks.  One writer at a
+ * time for a directory, on the whole system.
  *
  * Returns S_OK; E_INVALIDARG (no name, or one that may not be an image's); E_POINTER;
  * 0x80070003 the directory does not exist; E_ACCESSDENIED; 0x80070020 another writer holds it;
- * 0x80070002 the existing image is not there; 0x80070050 the new one is; 0x80070570 the existing one is
- * damaged; 0x80070070 no space.  Documented by Microsoft but for the last two.
+ * 0x80070002 the existing image is not there; 0x80070050 the new one is; 0x80070570 the existing
+ * one is damaged; 0x80070070 no space.  Documented by Microsoft but for the last two.
  */
 HRESULT CimCreateImage(const char *imageContainingPath, const char *existingImageName,
 		       const char *newImageName, CIMFS_IMAGE_HANDLE *cimImageHandle);
@@ -76,17 +77,19 @@ HRESULT CimCreateImage(const char *imageContainingPath, const char *existingImag
 /**
  * CimCommitImage - publish the image, atomically and durably
  *
- * Afterwards the handle accepts nothing but CimCloseImage().  On failure the directory is as before.
+ * Afterwards the handle accepts nothing but CimCloseImage().  On failure the directory is as
+ * before.
  *
- * Returns S_OK; E_INVALIDARG (bad handle, or already committed); 0x80070050 an image of the new name has come
- * meanwhile; 0x80070070; other failures of the file system.
+ * Returns S_OK; E_INVALIDARG (bad handle, or already committed); 0x80070050 an image of the new
+ * name has come meanwhile; 0x80070070; other failures of the file system.
  */
 HRESULT CimCommitImage(CIMFS_IMAGE_HANDLE cimImageHandle);
 
 /** CimCloseImage - close the writer; without a commit every change is discarded.  Takes NULL. */
 void CimCloseImage(CIMFS_IMAGE_HANDLE cimImageHandle);
 
-/** CimGetReason - why the last failed call of this thread failed: one sentence, "" if unknown; never NULL */
+/** CimGetReason - why the last failed call of this thread failed: one sentence, "" if unknown;
+ * never NULL */
 const char *CimGetReason(void);
 
 /* ---- reading images ---- */
@@ -95,15 +98,15 @@ typedef struct CIMFS_READER *CIMFS_READER_HANDLE;
 
 /* What a file is; times in 100 ns since 1601-01-01 UTC. */
 typedef struct CIMFS_STAT {
-	uint32_t FileId;     /* equal for hard links */
-	uint32_t Mode;	     /* st_mode: type and permissions */
+	uint32_t FileId; /* equal for hard links */
+	uint32_t Mode;   /* st_mode: type and permissions */
 	uint32_t Links;
 	uint32_t Uid, Gid;
 	uint32_t Major, Minor; /* of devices */
 	uint32_t Attributes;   /* FILE_ATTRIBUTE_… */
 	uint32_t ReparseTag;
-	uint64_t Size;	    /* bytes */
-	uint64_t Blocks;    /* of 512 bytes */
+	uint64_t Size;   /* bytes */
+	uint64_t Blocks; /* of 512 bytes */
 	uint64_t CreationTime, LastWriteTime, ChangeTime, LastAccessTime;
 } CIMFS_STAT;
 
@@ -123,7 +126,8 @@ uint32_t CimReaderRoot(CIMFS_READER_HANDLE reader);
  * CimReaderLookup - the file ID of a path below a directory
  * @directoryId: where a path starts; CimReaderRoot()
  * @path: symlinks on the way are followed inside the image, one at its end is not
- * Returns S_OK; 0x80070002 (the last component is missing); 0x80070003 (an earlier one is); 0x80070570.
+ * Returns S_OK; 0x80070002 (the last component is missing); 0x80070003 (an earlier one is);
+ * 0x80070570.
  */
 HRESULT CimReaderLookup(CIMFS_READER_HANDLE reader, uint32_t directoryId, const char *path,
 			uint32_t *fileId);
@@ -135,8 +139,8 @@ HRESULT CimReaderStat(CIMFS_READER_HANDLE reader, uint32_t fileId, CIMFS_STAT *s
 typedef HRESULT (*CIMFS_LIST_CALLBACK)(void *context, const char *name, uint32_t fileId);
 
 /** CimReaderList - the entries of a directory in the order of the image, without "." and ".." */
-HRESULT CimReaderList(CIMFS_READER_HANDLE reader, uint32_t directoryId, CIMFS_LIST_CALLBACK callback,
-		      void *context);
+HRESULT CimReaderList(CIMFS_READER_HANDLE reader, uint32_t directoryId,
+		      CIMFS_LIST_CALLBACK callback, void *context);
 
 /**
  * CimReaderRead - bytes of a regular file
@@ -146,12 +150,14 @@ HRESULT CimReaderList(CIMFS_READER_HANDLE reader, uint32_t directoryId, CIMFS_LI
 HRESULT CimReaderRead(CIMFS_READER_HANDLE reader, uint32_t fileId, uint64_t offset, void *buffer,
 		      size_t size, size_t *bytesRead);
 
-/** CimReaderReadLink - the target of a symlink, NUL-terminated; E_INVALIDARG if it is none or @size is too small */
+/** CimReaderReadLink - the target of a symlink, NUL-terminated; E_INVALIDARG if it is none or @size
+ * is too small */
 HRESULT CimReaderReadLink(CIMFS_READER_HANDLE reader, uint32_t fileId, char *buffer, size_t size);
 
-/** CimReaderListXattrs - the names of a file's extended attributes; @fileId of the callback is the file's */
-HRESULT CimReaderListXattrs(CIMFS_READER_HANDLE reader, uint32_t fileId, CIMFS_LIST_CALLBACK callback,
-			    void *context);
+/** CimReaderListXattrs - the names of a file's extended attributes; @fileId of the callback is the
+ * file's */
+HRESULT CimReaderListXattrs(CIMFS_READER_HANDLE reader, uint32_t fileId,
+			    CIMFS_LIST_CALLBACK callback, void *context);
 
 /**
  * CimReaderGetXattr - an extended attribute's value
@@ -159,14 +165,15 @@ HRESULT CimReaderListXattrs(CIMFS_READER_HANDLE reader, uint32_t fileId, CIMFS_L
  * @valueSize: the value's size in bytes
  * Returns S_OK; 0x80070002 (no such attribute); E_INVALIDARG (@size too small); 0x80070570.
  */
-HRESULT CimReaderGetXattr(CIMFS_READER_HANDLE reader, uint32_t fileId, const char *name, void *buffer,
-			  size_t size, size_t *valueSize);
+HRESULT CimReaderGetXattr(CIMFS_READER_HANDLE reader, uint32_t fileId, const char *name,
+			  void *buffer, size_t size, size_t *valueSize);
 
 /** CimReaderListStreams - the names of a file's alternate data streams */
-HRESULT CimReaderListStreams(CIMFS_READER_HANDLE reader, uint32_t fileId, CIMFS_LIST_CALLBACK callback,
-			     void *context);
+HRESULT CimReaderListStreams(CIMFS_READER_HANDLE reader, uint32_t fileId,
+			     CIMFS_LIST_CALLBACK callback, void *context);
 
-/** CimReaderReadStream - as CimReaderRead(), of the alternate data stream @name; 0x80070002 if there is none */
+/** CimReaderReadStream - as CimReaderRead(), of the alternate data stream @name; 0x80070002 if
+ * there is none */
 HRESULT CimReaderReadStream(CIMFS_READER_HANDLE reader, uint32_t fileId, const char *name,
 			    uint64_t offset, void *buffer, size_t size, size_t *bytesRead);
 

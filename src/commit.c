@@ -7,9 +7,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 
+#include "delete.h"
 #include "error.h"
 #include "node.h"
-#include "delete.h"
 #include "util.h"
 
 #define MARK ".cimfs-"
@@ -61,35 +61,39 @@ static int sync_fd(int fd, const char *what)
 static int check_name_free(const struct cim_writer *w)
 {
 	if (!w->replaces && faccessat(w->lock_fd, w->new_name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-		return cim_fail(EEXIST,
-				"\"%s\" has come into the directory meanwhile; remove or rename it, then commit "
-				"again",
-				w->new_name);
+		return cim_fail(
+			EEXIST,
+			"\"%s\" has come into the directory meanwhile; remove or rename it, then commit "
+			"again",
+			w->new_name);
 	return 0;
 }
 
 static int rename_image(const struct cim_writer *w, const char *mark)
 {
-	int r = w->replaces ? renameat(w->lock_fd, mark, w->lock_fd, w->new_name) :
-			      renameat2(w->lock_fd, mark, w->lock_fd, w->new_name, RENAME_NOREPLACE);
+	int r = w->replaces
+			? renameat(w->lock_fd, mark, w->lock_fd, w->new_name)
+			: renameat2(w->lock_fd, mark, w->lock_fd, w->new_name, RENAME_NOREPLACE);
 
-	/* A file system without RENAME_NOREPLACE: link() never replaces; the mark is swept if we die here. */
+	/* A file system without RENAME_NOREPLACE: link() never replaces; the mark is swept if we
+	 * die here. */
 	if (r < 0 && !w->replaces && (errno == EINVAL || errno == ENOSYS)) {
 		r = linkat(w->lock_fd, mark, w->lock_fd, w->new_name, 0);
 		if (r == 0)
 			(void)unlinkat(w->lock_fd, mark, 0);
 	}
 	if (r < 0)
-		return cim_fail(errno, "cannot name the image \"%s\": %s", w->new_name, g_strerror(errno));
+		return cim_fail(errno, "cannot name the image \"%s\": %s", w->new_name,
+				g_strerror(errno));
 	return 0;
 }
 
 /*
- * From files without a name to an image, durably.  Steps 3 to 7; see cim_writer_commit().  *ret_mark and
- * *ret_visible say how far it got.  1: a test stopped it.
+ * From files without a name to an image, durably.  Steps 3 to 7; see cim_writer_commit(). *ret_mark
+ * and *ret_visible say how far it got.  1: a test stopped it.
  */
-static int publish(struct cim_writer *w, struct cim_tmpfile *image, const char *mark, bool *ret_mark,
-		   bool *ret_visible)
+static int publish(struct cim_writer *w, struct cim_tmpfile *image, const char *mark,
+		   bool *ret_mark, bool *ret_visible)
 {
 	int r = cim_tmpfile_link(w->lock_fd, image, mark);
 
@@ -146,21 +150,25 @@ static int prepare(struct cim_writer *w, struct cim_tmpfile *image)
 }
 
 /*
- * The commit, in the order that makes it atomic and durable.  A crash after any step leaves either the old
- * state and files that the next writer sweeps, or the new image whole.
+ * The commit, in the order that makes it atomic and durable.  A crash after any step leaves either
+ * the old state and files that the next writer sweeps, or the new image whole.
  *
- *  1. All data and metadata go into the region files, which have no name; then the object ID files and the image
- *     file, likewise.
- *  2. fsync each of them: whatever gets a name from here on has its bytes.  A failed fsync ends this writer for
- *     good: the kernel may have dropped what it could not write, and a second fsync would not tell.
- *  3. Name the image file ".cimfs-GUID": the mark by which a sweep knows whose region files are orphans.
+ *  1. All data and metadata go into the region files, which have no name; then the object ID files
+ * and the image file, likewise.
+ *  2. fsync each of them: whatever gets a name from here on has its bytes.  A failed fsync ends
+ * this writer for good: the kernel may have dropped what it could not write, and a second fsync
+ * would not tell.
+ *  3. Name the image file ".cimfs-GUID": the mark by which a sweep knows whose region files are
+ * orphans.
  *  4. fsync the directory: the mark is there before any of them.
- *  5. Name the region and object ID files, and fsync the directory: all that the image refers to is there before
- *     the image.  (POSIX lets names reach the disk in any order unless the directory is synced between.)
+ *  5. Name the region and object ID files, and fsync the directory: all that the image refers to is
+ * there before the image.  (POSIX lets names reach the disk in any order unless the directory is
+ * synced between.)
  *  6. Rename the mark to NAME: the one instant at which the image appears or is replaced.
  *  7. fsync the directory: from here on a power cut keeps it.
  *
- * When step 7 fails the image is there and may or may not survive a power cut: it stays, and the failure is said.
+ * When step 7 fails the image is there and may or may not survive a power cut: it stays, and the
+ * failure is said.
  */
 int cim_writer_commit(struct cim_writer *w)
 {
@@ -220,8 +228,9 @@ static bool parse_mark(const char *name, struct cim_guid *ret)
 	const char *g = name + strlen(MARK);
 	uint32_t part[3], byte;
 
-	if (strlen(g) != CIM_GUID_TEXT - 1 || g[8] != '-' || g[13] != '-' || g[18] != '-' || g[23] != '-' ||
-	    !parse_hex(g, 8, &part[0]) || !parse_hex(g + 9, 4, &part[1]) || !parse_hex(g + 14, 4, &part[2]))
+	if (strlen(g) != CIM_GUID_TEXT - 1 || g[8] != '-' || g[13] != '-' || g[18] != '-' ||
+	    g[23] != '-' || !parse_hex(g, 8, &part[0]) || !parse_hex(g + 9, 4, &part[1]) ||
+	    !parse_hex(g + 14, 4, &part[2]))
 		return false;
 	cim_store32(ret->b, part[0]);
 	cim_store16(ret->b + 4, (uint16_t)part[1]);
@@ -234,7 +243,8 @@ static bool parse_mark(const char *name, struct cim_guid *ret)
 	return true;
 }
 
-/* The region files go before their mark, so that a sweep that is stopped is gone on with by the next. */
+/* The region files go before their mark, so that a sweep that is stopped is gone on with by the
+ * next. */
 static int sweep_one(struct cim_store *store, const char *name)
 {
 	g_autoptr(GHashTable) referenced = NULL;

@@ -10,7 +10,7 @@
 #include "error.h"
 #include "util.h"
 
-#define BLOCK	   4096 /* bytes: a gap of a block or more is a hole, not zeros to write */
+#define BLOCK      4096 /* bytes: a gap of a block or more is a hole, not zeros to write */
 #define COPY_CHUNK (1024 * 1024)
 
 /* ---- the scratch file ---- */
@@ -41,7 +41,7 @@ static uint64_t chunk_off(uint32_t chunk)
 static int take_chunk(struct cim_scratch *s, uint32_t near, uint32_t *ret)
 {
 	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&s->lock);
-	char tag[CIM_FILE_NAME];
+	char tag[CIM_TMPFILE_NAME];
 
 	if (s->file.fd < 0) {
 		g_snprintf(tag, sizeof(tag), "scratch-%08x%08x", g_random_int(), g_random_int());
@@ -64,9 +64,10 @@ static void give_chunks(struct cim_scratch *s, uint32_t chunk, uint32_t n)
 {
 	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&s->lock);
 
-	/* Where holes cannot be punched, the chunks would keep their bytes: they are not used again. */
-	if (fallocate(s->file.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)chunk_off(chunk),
-		      (off_t)chunk_off(n)) < 0)
+	/* Where holes cannot be punched, the chunks would keep their bytes: they are not used
+	 * again. */
+	if (fallocate(s->file.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		      (off_t)chunk_off(chunk), (off_t)chunk_off(n)) < 0)
 		return;
 	for (uint32_t i = n; i > 0; i--) {
 		uint32_t back = chunk + i - 1;
@@ -312,7 +313,8 @@ ssize_t cim_content_read(struct cim_content *c, uint64_t off, void *buf, size_t 
 		return (ssize_t)size;
 	}
 	for (size_t done = 0; done < size;) {
-		size_t part = MIN(size - done, CIM_SCRATCH_CHUNK - (off + done) % CIM_SCRATCH_CHUNK);
+		size_t part =
+			MIN(size - done, CIM_SCRATCH_CHUNK - (off + done) % CIM_SCRATCH_CHUNK);
 		int r = read_chunk(c, off + done, (uint8_t *)buf + done, part);
 
 		if (r < 0)
@@ -393,7 +395,8 @@ int cim_content_truncate(struct cim_content *c, uint64_t size)
 	} else if (c->in_scratch && size < c->size) {
 		/* What is cut off must read as zeros when the file grows again. */
 		r = clear_range(c, size,
-				(c->size + CIM_SCRATCH_CHUNK - 1) / CIM_SCRATCH_CHUNK * CIM_SCRATCH_CHUNK);
+				(c->size + CIM_SCRATCH_CHUNK - 1) / CIM_SCRATCH_CHUNK *
+					CIM_SCRATCH_CHUNK);
 		if (r < 0)
 			return r;
 	}
@@ -423,7 +426,8 @@ int cim_content_punch(struct cim_content *c, uint64_t off, uint64_t size)
 }
 
 /* In a chunk that the file has, or past the end of what was ever written to the scratch file. */
-static int64_t seek_in_chunk(struct cim_content *c, const struct cim_run *run, uint64_t off, int whence)
+static int64_t seek_in_chunk(struct cim_content *c, const struct cim_run *run, uint64_t off,
+			     int whence)
 {
 	uint64_t start = chunk_off(run->file_chunk), end = start + chunk_off(run->n);
 	uint64_t at = chunk_off(run->scratch_chunk) + (off - start);
@@ -457,7 +461,9 @@ int64_t cim_content_seek(struct cim_content *c, uint64_t off, int whence)
 			return found;
 		at = (uint64_t)found;
 		if (at < end)
-			return at < c->size ? (int64_t)at : whence == SEEK_DATA ? -ENXIO : (int64_t)c->size;
+			return at < c->size          ? (int64_t)at
+			       : whence == SEEK_DATA ? -ENXIO
+						     : (int64_t)c->size;
 	}
 	if (whence == SEEK_DATA)
 		return -ENXIO;
@@ -477,8 +483,8 @@ static void hash_zeros(struct cim_hash *hash, uint64_t n)
 	}
 }
 
-static int store_data(struct cim_content *c, struct cim_region_writer *rw, uint64_t at, uint64_t from,
-		      uint64_t to, struct cim_hash *hash, void *buf)
+static int store_data(struct cim_content *c, struct cim_region_writer *rw, uint64_t at,
+		      uint64_t from, uint64_t to, struct cim_hash *hash, void *buf)
 {
 	for (size_t part; from < to; from += part) {
 		part = (size_t)MIN(to - from, COPY_CHUNK);
@@ -526,7 +532,8 @@ static int store_pieces(struct cim_content *c, struct cim_region_writer *rw, uin
 
 		if (hash)
 			hash_zeros(hash, from - done);
-		int64_t hole = from < c->size ? cim_content_seek(c, from, SEEK_HOLE) : (int64_t)from;
+		int64_t hole =
+			from < c->size ? cim_content_seek(c, from, SEEK_HOLE) : (int64_t)from;
 		if (hole < 0)
 			return (int)hole;
 		r = store_data(c, rw, at, from, (uint64_t)hole, hash, buf);

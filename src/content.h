@@ -3,10 +3,10 @@
  * The changing data of one staged file.
  *
  * A small file that is written front to back is gathered in memory (CIM_CONTENT_BUFFER at most,
- * and CIM_SCRATCH_MEMORY in all), so that its bytes go once, to where they stay.  A file that grows past that,
- * or gets holes, lives in the writer's scratch file: one unnamed sparse file, handed out in chunks, one
- * descriptor for all.  Nothing here knows what the data is for; storing it is the caller's, through
- * cim_content_store().
+ * and CIM_SCRATCH_MEMORY in all), so that its bytes go once, to where they stay.  A file that grows
+ * past that, or gets holes, lives in the writer's scratch file: one unnamed sparse file, handed out
+ * in chunks, one descriptor for all.  Nothing here knows what the data is for; storing it is the
+ * caller's, through cim_content_store().
  *
  * The caller holds content->lock around every call.
  */
@@ -19,16 +19,16 @@
 
 #define CIM_CONTENT_BUFFER (1024 * 1024)      /* bytes of a file in memory at most */
 #define CIM_SCRATCH_MEMORY (32 * 1024 * 1024) /* bytes of all files in memory at most */
-#define CIM_SCRATCH_CHUNK  (64 * 1024)	      /* bytes handed out at once; on disk only what is written */
-#define CIM_HASHED_HOLES   (1ull << 30)	      /* bytes of hole in a file that are hashed at most */
+#define CIM_SCRATCH_CHUNK  (64 * 1024)  /* bytes handed out at once; on disk only what is written */
+#define CIM_HASHED_HOLES   (1ull << 30) /* bytes of hole in a file that are hashed at most */
 
 struct cim_scratch {
 	int dirfd;
-	GMutex lock; /* guards file and the free list */
+	GMutex lock;             /* guards file and the free list */
 	struct cim_tmpfile file; /* made when first needed */
-	uint32_t n_chunks;	 /* handed out so far */
-	GArray *free;		 /* uint32_t, chunks given back */
-	gssize memory;		 /* bytes of all buffers; atomic */
+	uint32_t n_chunks;       /* handed out so far */
+	GArray *free;            /* uint32_t, chunks given back */
+	gssize memory;           /* bytes of all buffers; atomic */
 };
 
 void cim_scratch_init(struct cim_scratch *s, int dirfd);
@@ -43,11 +43,11 @@ struct cim_content {
 	GMutex lock; /* guards all below but refs and size */
 	gatomicrefcount refs;
 	struct cim_scratch *scratch;
-	uint64_t size;	     /* bytes; read without the lock through cim_content_size() */
-	bool dirty;	     /* differs from what is stored */
-	bool in_scratch;     /* else in buf */
-	int error;	     /* loading it failed: what every call returns */
-	uint8_t *buf;	     /* buf_room bytes, of which size count */
+	uint64_t size;   /* bytes; read without the lock through cim_content_size() */
+	bool dirty;      /* differs from what is stored */
+	bool in_scratch; /* else in buf */
+	int error;       /* loading it failed: what every call returns */
+	uint8_t *buf;    /* buf_room bytes, of which size count */
 	size_t buf_room;
 	GArray *runs; /* struct cim_run, by file_chunk, never empty ones */
 };

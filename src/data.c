@@ -35,8 +35,8 @@ static struct cim_stream base_stream(const struct cim_node *node)
 	return (struct cim_stream){
 		.off = node->data.where,
 		.size = node->size,
-		.type = node->data_kind == CIM_DATA_BASE ? (enum cim_stream_type)node->stream_type :
-							   CIM_STREAM_DATA,
+		.type = node->data_kind == CIM_DATA_BASE ? (enum cim_stream_type)node->stream_type
+							 : CIM_STREAM_DATA,
 		.sparse = node->data_kind == CIM_DATA_BASE && node->stream_sparse,
 	};
 }
@@ -50,8 +50,8 @@ void cim_node_drop_data(struct cim_writer *w, struct cim_node *node)
 	node->data = (struct cim_stored){ 0 };
 }
 
-static ssize_t read_stored(struct cim_writer *w, const struct cim_node *node, uint64_t off, void *buf,
-			   size_t size)
+static ssize_t read_stored(struct cim_writer *w, const struct cim_node *node, uint64_t off,
+			   void *buf, size_t size)
 {
 	if (off >= node->size || node->data_kind == CIM_DATA_NONE)
 		return 0;
@@ -70,7 +70,8 @@ static ssize_t read_stored(struct cim_writer *w, const struct cim_node *node, ui
 }
 
 /* The next data of what is stored, so that holes are not copied. */
-static int64_t seek_stored(struct cim_writer *w, const struct cim_node *node, uint64_t off, int whence)
+static int64_t seek_stored(struct cim_writer *w, const struct cim_node *node, uint64_t off,
+			   int whence)
 {
 	if (off >= node->size)
 		return -ENXIO;
@@ -91,18 +92,20 @@ static int load(struct cim_writer *w, const struct cim_node *stored, uint64_t si
 	int r = 0;
 
 	while (r == 0 && at < end) {
-		int64_t data = stored->has_holes ? seek_stored(w, stored, at, SEEK_DATA) : (int64_t)at;
+		int64_t data =
+			stored->has_holes ? seek_stored(w, stored, at, SEEK_DATA) : (int64_t)at;
 		if (data < 0 && data != -ENXIO)
 			return (int)data;
 		if (data < 0 || (uint64_t)data >= end)
 			break;
-		int64_t hole = stored->has_holes ? seek_stored(w, stored, (uint64_t)data, SEEK_HOLE) :
-						   (int64_t)end;
+		int64_t hole = stored->has_holes ? seek_stored(w, stored, (uint64_t)data, SEEK_HOLE)
+						 : (int64_t)end;
 		if (hole < 0)
 			return (int)hole;
 		uint64_t stop = MIN((uint64_t)hole, end);
 		for (at = (uint64_t)data; r == 0 && at < stop;) {
-			ssize_t n = read_stored(w, stored, at, buf, (size_t)MIN(stop - at, LOAD_CHUNK));
+			ssize_t n =
+				read_stored(w, stored, at, buf, (size_t)MIN(stop - at, LOAD_CHUNK));
 			if (n <= 0)
 				return n < 0 ? (int)n : -EIO;
 			r = cim_content_write(c, at, buf, (size_t)n);
@@ -117,7 +120,8 @@ static int load(struct cim_writer *w, const struct cim_node *stored, uint64_t si
  * stored.  Called under the tree's lock, which is let go while data is copied; returns with the
  * content's lock held and the tree's not.
  */
-static int change(struct cim_writer *w, struct cim_node *node, uint64_t keep, struct cim_content **ret)
+static int change(struct cim_writer *w, struct cim_node *node, uint64_t keep,
+		  struct cim_content **ret)
 {
 	struct cim_content *c = node->content;
 	bool fresh = !c;
@@ -303,7 +307,8 @@ int cim_writer_flush(struct cim_writer *w, uint32_t id)
 	if (r < 0 || !node || !S_ISREG(node->mode) || !node->content || node->n_links == 0)
 		return r;
 	/* Only what is in memory can still lack space, and only the last writer is done with it. */
-	if (node->n_writers > 1 || !peek(node->content, &dirty, &in_scratch) || !dirty || in_scratch)
+	if (node->n_writers > 1 || !peek(node->content, &dirty, &in_scratch) || !dirty ||
+	    in_scratch)
 		return 0;
 	return store(w, node);
 }
@@ -319,7 +324,8 @@ void cim_writer_close_file(struct cim_writer *w, uint32_t id, unsigned int flags
 		node->n_opens--;
 	if ((flags & CIM_OPEN_WRITE) && node->n_writers > 0)
 		node->n_writers--;
-	if (w->state == CIM_WRITER_OPEN && node->content && node->n_writers == 0 && node->n_links > 0)
+	if (w->state == CIM_WRITER_OPEN && node->content && node->n_writers == 0 &&
+	    node->n_links > 0)
 		settle(w, node);
 	node = cim_node_find(w, id);
 	if (node)
@@ -338,7 +344,8 @@ ssize_t cim_writer_read(struct cim_writer *w, uint32_t id, uint64_t off, void *b
 	if (r < 0 || !node) {
 		g_mutex_unlock(&w->lock);
 		if (r == 0)
-			r = id && id <= w->base_last_id ? cim_image_entry(w->base, id, &e) : -ESTALE;
+			r = id && id <= w->base_last_id ? cim_image_entry(w->base, id, &e)
+							: -ESTALE;
 		if (r == 0 && e.data.type == CIM_STREAM_LINKS)
 			r = -EISDIR;
 		return r < 0 ? r : cim_stream_read(w->base, &e.data, off, buf, size);
@@ -362,7 +369,8 @@ ssize_t cim_writer_read(struct cim_writer *w, uint32_t id, uint64_t off, void *b
 	return n;
 }
 
-ssize_t cim_writer_write(struct cim_writer *w, uint32_t id, uint64_t off, const void *buf, size_t size)
+ssize_t cim_writer_write(struct cim_writer *w, uint32_t id, uint64_t off, const void *buf,
+			 size_t size)
 {
 	struct cim_content *c;
 	struct cim_node *node;
@@ -437,7 +445,8 @@ int64_t cim_writer_seek(struct cim_writer *w, uint32_t id, uint64_t off, int whe
 	return at;
 }
 
-int cim_writer_set(struct cim_writer *w, uint32_t id, unsigned int mask, const struct cim_attr *attr)
+int cim_writer_set(struct cim_writer *w, uint32_t id, unsigned int mask,
+		   const struct cim_attr *attr)
 {
 	struct cim_node *node;
 
@@ -469,8 +478,8 @@ static int read_piece(int fd, uint64_t off, void *buf, size_t size)
 }
 
 /* Pieces of data between holes, hashed, to the place in the region. */
-static int put_pieces(struct cim_writer *w, int fd, uint64_t size, uint64_t at, struct cim_hash *hash,
-		      bool holes, void *buf, bool *ret_holes)
+static int put_pieces(struct cim_writer *w, int fd, uint64_t size, uint64_t at,
+		      struct cim_hash *hash, bool holes, void *buf, bool *ret_holes)
 {
 	static const uint8_t zeros[4096];
 	uint64_t done = 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Which region sets the images of a directory need, and deleting an image with those that none does.
+ * Which region sets the images of a directory need, and deleting an image with those that none
+ * does.
  */
 #ifndef CIM_DELETE_H
 #define CIM_DELETE_H
@@ -16,17 +17,18 @@
  */
 int cim_references(struct cim_store *store, const char *except, GHashTable **ret);
 
-/** cim_references_remove_set - remove the files of a region set; what is not there does not matter */
+/** cim_references_remove_set - remove the files of a region set; what is not there does not matter
+ */
 int cim_references_remove_set(struct cim_store *store, const struct cim_set *set);
 
 /**
  * cim_store_delete - delete an image, and the data that no other image of the directory shares
  *
- * Takes the directory's lock meanwhile.  The image goes first and durably; a crash in between leaves
- * garbage, never an image without its data.
+ * Takes the directory's lock meanwhile.  The image goes first and durably; a crash in between
+ * leaves garbage, never an image without its data.
  *
- * Returns 0; -EINVAL (the name); -EACCES; -CIM_ELOCKED; -ENOENT; -CIM_ECORRUPT (no image, or another image of the
- * directory cannot be read, so that nobody knows what it needs).
+ * Returns 0; -EINVAL (the name); -EACCES; -CIM_ELOCKED; -ENOENT; -CIM_ECORRUPT (no image, or
+ * another image of the directory cannot be read, so that nobody knows what it needs).
  */
 int cim_store_delete(struct cim_store *store, const char *name);
 

@@ -2,12 +2,13 @@
 /*
  * From the writer's tree to the metadata of an image.
  *
- * Only what changed is written: link tables of changed directories, file tables with a changed entry, the
- * small objects that those entries need, the file table directory, the filesystem object.  All else
- * stays where the base has it, and every object is looked for before it is written.
+ * Only what changed is written: link tables of changed directories, file tables with a changed
+ * entry, the small objects that those entries need, the file table directory, the filesystem
+ * object.  All else stays where the base has it, and every object is looked for before it is
+ * written.
  *
- * Objects of one kind are written together, directories in the order of their IDs, so that a listing
- * reads the region front to back.
+ * Objects of one kind are written together, directories in the order of their IDs, so that a
+ * listing reads the region front to back.
  */
 #include "config.h"
 
@@ -22,7 +23,8 @@
  * The descriptor of files that have none: self-relative, DACL present, all offsets 0: a NULL DACL,
  * which allows everything.  An absent one is trouble on Windows (metadata.md §4.2).
  */
-static const uint8_t null_dacl[] = { 20, 0, 1, 0, 4, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 };
+static const uint8_t null_dacl[] = { 20, 0, 1, 0, 4, 0x80, 0, 0, 0, 0, 0,
+				     0,  0, 0, 0, 0, 0,    0, 0, 0, 0, 0 };
 
 struct ea_cached {
 	uint32_t mode, uid, gid;
@@ -32,10 +34,10 @@ struct ea_cached {
 
 struct encoder {
 	struct cim_writer *w;
-	uint32_t *final;     /* of new nodes, by ID - base_last_id - 1; 0: deleted */
-	uint32_t last_id;    /* of the new image */
-	GPtrArray *changed;  /* struct cim_node, by final ID */
-	GArray *entries;     /* struct cim_entry of each of them */
+	uint32_t *final;    /* of new nodes, by ID - base_last_id - 1; 0: deleted */
+	uint32_t last_id;   /* of the new image */
+	GPtrArray *changed; /* struct cim_node, by final ID */
+	GArray *entries;    /* struct cim_entry of each of them */
 	uint64_t null_dacl_off;
 	struct ea_cached cache[EA_CACHE];
 	guint next_cached;
@@ -53,7 +55,8 @@ static int compare_ids(gconstpointer a, gconstpointer b)
 	return (x->id > y->id) - (x->id < y->id);
 }
 
-/* Number the new files in the order in which they were made, and gather all that must be written. */
+/* Number the new files in the order in which they were made, and gather all that must be written.
+ */
 static void number_files(struct encoder *e)
 {
 	struct cim_writer *w = e->w;
@@ -149,7 +152,8 @@ static int build_table(const struct items *l, uint32_t entry_size,
 		return cim_fail(EFBIG, "a directory has more names than the format can hold");
 	uint8_t *table = g_try_malloc(size);
 	if (!table)
-		return cim_fail(ENOMEM, "no memory for a directory of %" G_GUINT64_FORMAT " names", n);
+		return cim_fail(ENOMEM, "no memory for a directory of %" G_GUINT64_FORMAT " names",
+				n);
 	uint64_t name = 8 + n * (entry_size + 4);
 	cim_store32(table, (uint32_t)size);
 	cim_store32(table + 4, (uint32_t)n);
@@ -291,9 +295,9 @@ static int encode_eas(struct encoder *e, const struct cim_node *node, struct cim
 	entry->ea_size = (uint32_t)l.size;
 	cim_ea_list_clear(&l);
 	if (r == 0 && plain)
-		e->cache[e->next_cached++ % EA_CACHE] = (struct ea_cached){
-			node->mode, node->uid, node->gid, entry->ea_size, entry->ea_off
-		};
+		e->cache[e->next_cached++ % EA_CACHE] =
+			(struct ea_cached){ node->mode, node->uid, node->gid, entry->ea_size,
+					    entry->ea_off };
 	return r;
 }
 
@@ -320,10 +324,12 @@ static int parent_of(struct cim_writer *w, uint32_t id, uint32_t *ret)
 }
 
 /*
- * What a relative target leads to from a directory, if Windows can go there too: every component is there,
- * and none on the way is itself a symlink (WSL's rule, metadata.md §2.8).  0 and the type, or an error.
+ * What a relative target leads to from a directory, if Windows can go there too: every component is
+ * there, and none on the way is itself a symlink (WSL's rule, metadata.md §2.8).  0 and the type,
+ * or an error.
  */
-static int resolve_target(struct cim_writer *w, uint32_t dir_id, const char *target, uint32_t *ret_type)
+static int resolve_target(struct cim_writer *w, uint32_t dir_id, const char *target,
+			  uint32_t *ret_type)
 {
 	uint32_t id = dir_id;
 	int r = 0;
@@ -336,7 +342,8 @@ static int resolve_target(struct cim_writer *w, uint32_t dir_id, const char *tar
 		if (n == 2 && memcmp(target, "..", 2) == 0) {
 			r = id == w->root_id ? -ENOENT : parent_of(w, id, &id);
 		} else if (n > 1 || (n == 1 && *target != '.')) {
-			r = *ret_type == S_IFDIR ? cim_dir_resolve(w, id, target, n, &found) : -ENOTDIR;
+			r = *ret_type == S_IFDIR ? cim_dir_resolve(w, id, target, n, &found)
+						 : -ENOTDIR;
 			if (r == 0 && !found.id)
 				r = -ENOENT;
 			id = found.id;
@@ -391,7 +398,8 @@ static int encode_reparse(struct encoder *e, const struct cim_node *node, struct
 	return cim_region_put_metadata(e->w->region, object, 2 + (size_t)n, &entry->reparse_off);
 }
 
-static void encode_data(const struct encoder *e, const struct cim_node *node, struct cim_stream *ret)
+static void encode_data(const struct encoder *e, const struct cim_node *node,
+			struct cim_stream *ret)
 {
 	*ret = (struct cim_stream){ .size = node->size };
 	switch ((enum cim_data_kind)node->data_kind) {
@@ -451,7 +459,8 @@ static int load_table(const struct encoder *e, uint32_t index, uint32_t n, uint3
 	if (base && index < base->fs.n_tables) {
 		r = cim_image_table(base, index, &t);
 		if (r == 0)
-			r = cim_image_bytes(base, t.off, (uint64_t)t.n_entries * t.entry_size, &old);
+			r = cim_image_bytes(base, t.off, (uint64_t)t.n_entries * t.entry_size,
+					    &old);
 	}
 	if (r < 0)
 		return r;
@@ -532,7 +541,8 @@ static int encode_upcase(struct cim_writer *w, uint64_t *ret_off)
 		return 0;
 	}
 	if (!w->case_sensitive)
-		return cim_region_put_metadata(w->region, cim_upcase_windows(), CIM_UPCASE_SIZE, ret_off);
+		return cim_region_put_metadata(w->region, cim_upcase_windows(), CIM_UPCASE_SIZE,
+					       ret_off);
 	g_autofree uint8_t *identity = g_malloc(CIM_UPCASE_SIZE);
 	cim_upcase_identity_write(identity);
 	return cim_region_put_metadata(w->region, identity, CIM_UPCASE_SIZE, ret_off);
@@ -545,7 +555,8 @@ static int encode_all(struct encoder *e, uint64_t *ret_fs_off)
 	int r = encode_upcase(e->w, &upcase_off);
 
 	if (r == 0)
-		r = cim_region_put_metadata(e->w->region, null_dacl, sizeof(null_dacl), &e->null_dacl_off);
+		r = cim_region_put_metadata(e->w->region, null_dacl, sizeof(null_dacl),
+					    &e->null_dacl_off);
 	for (guint i = 0; r == 0 && i < e->changed->len; i++) {
 		struct cim_entry entry;
 
@@ -556,7 +567,8 @@ static int encode_all(struct encoder *e, uint64_t *ret_fs_off)
 		const struct cim_node *node = g_ptr_array_index(e->changed, i);
 
 		if (S_ISDIR(node->mode))
-			r = encode_directory(e, node, &g_array_index(e->entries, struct cim_entry, i).data);
+			r = encode_directory(e, node,
+					     &g_array_index(e->entries, struct cim_entry, i).data);
 	}
 	if (r == 0)
 		r = encode_tables(e, &tables_off, &n_tables);

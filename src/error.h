@@ -12,10 +12,10 @@
 
 #include <errno.h>
 
-#define CIM_ECORRUPT EUCLEAN	     /* damaged: a rule of the format is broken */
-#define CIM_EFORMAT  EBADMSG	     /* not a CIM at all */
+#define CIM_ECORRUPT EUCLEAN         /* damaged: a rule of the format is broken */
+#define CIM_EFORMAT  EBADMSG         /* not a CIM at all */
 #define CIM_EVERSION EPROTONOSUPPORT /* a CIM of a version that is not known here */
-#define CIM_ELOCKED  EBUSY	     /* another writer holds the directory */
+#define CIM_ELOCKED  EBUSY           /* another writer holds the directory */
 
 #define CIM_REASON_MAX 512
 
@@ -30,11 +30,11 @@ void cim_reason_set(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
  * Gives -@err, so that refusing is one statement: return cim_fail(EINVAL, "…");
  * A macro, so that the compiler sees that the result is not 0.
  */
-#define cim_fail(err, ...)                                                                         \
-	({                                                                                         \
-		int cim_fail_err_ = (err);                                                         \
-		cim_reason_set(__VA_ARGS__);                                                       \
-		-cim_fail_err_;                                                                    \
+#define cim_fail(err, ...)                   \
+	({                                   \
+		int cim_fail_err_ = (err);   \
+		cim_reason_set(__VA_ARGS__); \
+		-cim_fail_err_;              \
 	})
 
 /**

@@ -12,7 +12,8 @@
 #include "error.h"
 #include "name.h"
 
-#define ENTRY_SIZE_V1 offsetof(struct cim_entry_disk, parent_id) /* 88: version 1 stops here [P] */
+#define ENTRY_SIZE_V1 offsetof(struct cim_entry_disk, parent_id) /* 88: version 1 stops here [P] \
+								  */
 
 static int common_parse(const void *p, size_t n, enum cim_file_type type, size_t header_size,
 			uint32_t *ret_major, uint32_t *ret_minor)
@@ -22,13 +23,16 @@ static int common_parse(const void *p, size_t n, enum cim_file_type type, size_t
 	if (n < sizeof(*d) || memcmp(d->magic, CIM_MAGIC, sizeof(d->magic)) != 0)
 		return cim_fail(CIM_EFORMAT, "it does not begin with \"" CIM_MAGIC "\"");
 	if (d->type != type)
-		return cim_fail(CIM_EFORMAT, "its header says file type %u, expected %u", d->type, type);
+		return cim_fail(CIM_EFORMAT, "its header says file type %u, expected %u", d->type,
+				type);
 	uint32_t major = cim_get32(d->version_major), minor = cim_get32(d->version_minor);
 	if (major < CIM_VERSION_MIN || major > CIM_VERSION_MAX)
-		return cim_fail(CIM_EVERSION, "it has format version %u.%u; versions %u to %u can be read",
-				major, minor, CIM_VERSION_MIN, CIM_VERSION_MAX);
+		return cim_fail(CIM_EVERSION,
+				"it has format version %u.%u; versions %u to %u can be read", major,
+				minor, CIM_VERSION_MIN, CIM_VERSION_MAX);
 	if (n < header_size)
-		return cim_fail(CIM_ECORRUPT, "it has %zu bytes, its header alone has %zu", n, header_size);
+		return cim_fail(CIM_ECORRUPT, "it has %zu bytes, its header alone has %zu", n,
+				header_size);
 	if (ret_major)
 		*ret_major = major;
 	if (ret_minor)
@@ -105,7 +109,8 @@ int cim_fs_parse(const struct cim_fs_disk *d, struct cim_fs *ret)
 	};
 
 	if (fs.n_tables == 0 || fs.n_tables > UINT32_MAX / CIM_TABLE_ENTRIES + 1u)
-		return cim_fail(CIM_ECORRUPT, "the filesystem object has %u file tables", fs.n_tables);
+		return cim_fail(CIM_ECORRUPT, "the filesystem object has %u file tables",
+				fs.n_tables);
 	if (fs.root_id == 0 || (fs.root_id - 1) / CIM_TABLE_ENTRIES >= fs.n_tables)
 		return cim_fail(CIM_ECORRUPT, "the root's file ID %u is in none of %u file tables",
 				fs.root_id, fs.n_tables);
@@ -122,8 +127,8 @@ int cim_table_parse(const struct cim_table_disk *d, struct cim_table *ret)
 	};
 
 	if (t.n_entries == 0 || t.n_entries > CIM_TABLE_ENTRIES)
-		return cim_fail(CIM_ECORRUPT, "a file table has %u entries, expected 1..%u", t.n_entries,
-				CIM_TABLE_ENTRIES);
+		return cim_fail(CIM_ECORRUPT, "a file table has %u entries, expected 1..%u",
+				t.n_entries, CIM_TABLE_ENTRIES);
 	if (t.entry_size < ENTRY_SIZE_V1)
 		return cim_fail(CIM_ECORRUPT, "file entries of %u bytes, expected %zu or more",
 				t.entry_size, ENTRY_SIZE_V1);
@@ -148,7 +153,8 @@ int cim_stream_parse(const struct cim_stream_disk *d, struct cim_stream *ret)
 	if (s.size == 0 || s.sparse)
 		s.off = 0;
 	else if (s.off == 0)
-		return cim_fail(CIM_ECORRUPT, "a stream of %" PRIu64 " bytes has no offset", s.size);
+		return cim_fail(CIM_ECORRUPT, "a stream of %" PRIu64 " bytes has no offset",
+				s.size);
 	*ret = s;
 	return 0;
 }
@@ -183,12 +189,14 @@ int cim_entry_parse(const void *p, uint32_t size, struct cim_entry *ret)
 int cim_links_parse(const void *p, size_t n, uint32_t entry_size, struct cim_links *ret)
 {
 	if (n < 8)
-		return cim_fail(CIM_ECORRUPT, "a link table has %zu bytes, its header alone has 8", n);
+		return cim_fail(CIM_ECORRUPT, "a link table has %zu bytes, its header alone has 8",
+				n);
 	uint32_t size = cim_load32(p), count = cim_load32((const uint8_t *)p + 4);
 	if (size < 8 || size > n)
 		return cim_fail(CIM_ECORRUPT, "a link table says %u bytes, there are %zu", size, n);
 	if (count > (size - 8) / (entry_size + 4))
-		return cim_fail(CIM_ECORRUPT, "a link table of %u bytes says %u links", size, count);
+		return cim_fail(CIM_ECORRUPT, "a link table of %u bytes says %u links", size,
+				count);
 	*ret = (struct cim_links){ .table = p, .size = size, .n = count, .entry_size = entry_size };
 	return 0;
 }
@@ -199,12 +207,14 @@ int cim_links_name(const struct cim_links *l, uint32_t i, uint16_t *ret)
 	uint32_t off = cim_load32(l->table + names + 4 * i);
 
 	if (off > l->size - 2)
-		return cim_fail(CIM_ECORRUPT, "link %u: its name at %u passes the table's end at %u", i, off,
+		return cim_fail(CIM_ECORRUPT,
+				"link %u: its name at %u passes the table's end at %u", i, off,
 				l->size);
 	uint32_t units = cim_load16(l->table + off);
 	if (units == 0 || units > CIM_NAME_UNITS || units * 2 > l->size - off - 2)
-		return cim_fail(CIM_ECORRUPT, "link %u: a name of %u units at %u, the table ends at %u", i,
-				units, off, l->size);
+		return cim_fail(CIM_ECORRUPT,
+				"link %u: a name of %u units at %u, the table ends at %u", i, units,
+				off, l->size);
 	memcpy(ret, l->table + off + 2, 2 * units);
 #if __BYTE_ORDER == __BIG_ENDIAN
 	for (uint32_t u = 0; u < units; u++)
@@ -230,11 +240,12 @@ int cim_pe_parse(const void *p, size_t n, struct cim_pe *ret)
 	const struct cim_pe_disk *d = p;
 
 	if (n < sizeof(*d))
-		return cim_fail(CIM_ECORRUPT, "a PE image record has %zu bytes, expected %zu", n, sizeof(*d));
+		return cim_fail(CIM_ECORRUPT, "a PE image record has %zu bytes, expected %zu", n,
+				sizeof(*d));
 	uint32_t mappings = cim_get16(d->n_mappings);
 	if (mappings > (n - sizeof(*d)) / sizeof(struct cim_pe_mapping_disk))
-		return cim_fail(CIM_ECORRUPT, "a PE image says %u mappings, there are %zu bytes", mappings,
-				n - sizeof(*d));
+		return cim_fail(CIM_ECORRUPT, "a PE image says %u mappings, there are %zu bytes",
+				mappings, n - sizeof(*d));
 	ret->data_off = cim_get64(d->data_off);
 	ret->data_size = cim_get64(d->data_size) & INT64_MAX;
 	ret->n_mappings = mappings;
@@ -254,7 +265,8 @@ void cim_common_encode(struct cim_common_disk *d, enum cim_file_type type, uint3
 
 void cim_set_encode(struct cim_set_disk *d, const struct cim_set *set)
 {
-	*d = (struct cim_set_disk){ .guid = set->guid, .n_regions = cim_put16((uint16_t)set->n_regions) };
+	*d = (struct cim_set_disk){ .guid = set->guid,
+				    .n_regions = cim_put16((uint16_t)set->n_regions) };
 }
 
 void cim_stream_encode(struct cim_stream_disk *d, const struct cim_stream *s)
@@ -295,10 +307,9 @@ void cim_guid_format(const struct cim_guid *g, char ret[CIM_GUID_TEXT])
 {
 	const uint8_t *b = g->b;
 
-	snprintf(ret, CIM_GUID_TEXT,
-		 "%08" PRIx32 "-%04x-%04x-%02x%02x-%02x%02x%02x%02x%02x%02x", cim_load32(b),
-		 cim_load16(b + 4), cim_load16(b + 6), b[8], b[9], b[10], b[11], b[12], b[13], b[14],
-		 b[15]);
+	snprintf(ret, CIM_GUID_TEXT, "%08" PRIx32 "-%04x-%04x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+		 cim_load32(b), cim_load16(b + 4), cim_load16(b + 6), b[8], b[9], b[10], b[11],
+		 b[12], b[13], b[14], b[15]);
 }
 
 void cim_region_name(const struct cim_guid *g, uint32_t index, char ret[CIM_FILE_NAME])

@@ -27,24 +27,25 @@
 
 #include "le.h"
 
-#define CIM_MAGIC	  "cimfile0"
+#define CIM_MAGIC         "cimfile0"
 #define CIM_VERSION_MAJOR 2 /* written; 1.x (88-byte file entries), 2.x and 3.x are read [P] */
 #define CIM_VERSION_MINOR 0
-#define CIM_VERSION_MIN	  1
-#define CIM_VERSION_MAX	  3
+#define CIM_VERSION_MIN   1
+#define CIM_VERSION_MAX   3
 
-#define CIM_REGIONS_MAX	    65536 /* region files of an image, all sets together: the index has 16 bits [P] */
-#define CIM_SET_REGIONS	    3	  /* region files of a set that we write [C] */
-#define CIM_TABLE_ENTRIES   1024  /* file entries of a file table [P] */
-#define CIM_ENTRY_SIZE	    96	  /* bytes of a file entry that we write [P] */
-#define CIM_TABLE_ALIGN	    8	  /* of link tables and file tables [D]; of all metadata here */
-#define CIM_DATA_ALIGN	    4096  /* of objects in a data region [P] */
-#define CIM_SMALL_ALIGN	    8	  /* of objects in a small data region [P] */
+#define CIM_REGIONS_MAX \
+	65536 /* region files of an image, all sets together: the index has 16 bits [P] */
+#define CIM_SET_REGIONS     3    /* region files of a set that we write [C] */
+#define CIM_TABLE_ENTRIES   1024 /* file entries of a file table [P] */
+#define CIM_ENTRY_SIZE      96   /* bytes of a file entry that we write [P] */
+#define CIM_TABLE_ALIGN     8    /* of link tables and file tables [D]; of all metadata here */
+#define CIM_DATA_ALIGN      4096 /* of objects in a data region [P] */
+#define CIM_SMALL_ALIGN     8    /* of objects in a small data region [P] */
 #define CIM_REGION_OFF_MAX  ((1ull << 48) - 1)
 #define CIM_STREAM_SIZE_MAX ((1ull << 48) - 1) /* a stream's length has 48 bits [P] */
 #define CIM_PE_MAPPINGS_MAX 65535
-#define CIM_DIGEST_SIZE	    24 /* first bytes of SHA-256 [C]; the field's size is [P] */
-#define CIM_OBJECT_SIZE	    40 /* bytes of an entry of an object ID file [P] */
+#define CIM_DIGEST_SIZE     24 /* first bytes of SHA-256 [C]; the field's size is [P] */
+#define CIM_OBJECT_SIZE     40 /* bytes of an entry of an object ID file [P] */
 
 enum cim_file_type { CIM_FILE_IMAGE = 0, CIM_FILE_REGION = 1, CIM_FILE_OBJECTID = 2 };
 enum cim_region_type { CIM_REGION_METADATA = 0, CIM_REGION_DATA = 1, CIM_REGION_SMALL = 2 };
@@ -52,10 +53,10 @@ enum cim_stream_type { CIM_STREAM_DATA = 0, CIM_STREAM_LINKS = 1, CIM_STREAM_PE 
 
 /* Flags of a file entry [P]; directory and reparse point are derived, not stored. */
 #define CIM_FLAG_READONLY 0x01u
-#define CIM_FLAG_HIDDEN	  0x02u
-#define CIM_FLAG_SYSTEM	  0x04u
+#define CIM_FLAG_HIDDEN   0x02u
+#define CIM_FLAG_SYSTEM   0x04u
 #define CIM_FLAG_ARCHIVE  0x08u
-#define CIM_FLAG_SPARSE	  0x10u
+#define CIM_FLAG_SPARSE   0x10u
 
 /* ---- records as they lie on disk ---- */
 
@@ -64,13 +65,13 @@ struct cim_guid {
 };
 
 struct cim_common_disk {
-	uint8_t magic[8];	/* +0  "cimfile0" */
-	cim_le32 header_size;	/* +8  bytes of this kind's whole header [C] */
-	uint8_t type;		/* +12 enum cim_file_type */
-	uint8_t reserved13[3];	/* +13 0 */
+	uint8_t magic[8];       /* +0  "cimfile0" */
+	cim_le32 header_size;   /* +8  bytes of this kind's whole header [C] */
+	uint8_t type;           /* +12 enum cim_file_type */
+	uint8_t reserved13[3];  /* +13 0 */
 	cim_le32 version_major; /* +16 */
 	cim_le32 version_minor; /* +20 */
-	cim_le64 reserved24;	/* +24 0 */
+	cim_le64 reserved24;    /* +24 0 */
 };
 
 struct cim_set_disk {
@@ -83,34 +84,34 @@ struct cim_set_disk {
 struct cim_image_disk {
 	struct cim_common_disk common; /* +0 */
 	struct cim_set_disk own;       /* +32 the set that this image's writer made */
-	cim_le64 fs_off;	       /* +56 region offset of the filesystem object */
-	cim_le32 reserved64;	       /* +64 */
-	cim_le16 reserved68;	       /* +68 */
-	cim_le16 n_parents;	       /* +70 sets that follow, first in region index order */
+	cim_le64 fs_off;               /* +56 region offset of the filesystem object */
+	cim_le32 reserved64;           /* +64 */
+	cim_le16 reserved68;           /* +68 */
+	cim_le16 n_parents;            /* +70 sets that follow, first in region index order */
 };
 
 struct cim_region_disk {
 	struct cim_common_disk common; /* +0 */
-	cim_le16 index;		       /* +32 in its set */
-	uint8_t type;		       /* +34 enum cim_region_type */
-	uint8_t reserved35;	       /* +35 */
-	cim_le32 reserved36;	       /* +36 */
+	cim_le16 index;                /* +32 in its set */
+	uint8_t type;                  /* +34 enum cim_region_type */
+	uint8_t reserved35;            /* +35 */
+	cim_le32 reserved36;           /* +36 */
 };
 
 struct cim_objectid_disk {
 	struct cim_common_disk common; /* +0 */
-	cim_le16 index;		       /* +32 in its set */
-	uint8_t type;		       /* +34 enum cim_region_type */
-	uint8_t reserved35;	       /* +35 */
-	cim_le32 reserved36;	       /* +36 */
-	cim_le32 table_off;	       /* +40 bytes from the file's start */
-	cim_le32 n_objects;	       /* +44 */
+	cim_le16 index;                /* +32 in its set */
+	uint8_t type;                  /* +34 enum cim_region_type */
+	uint8_t reserved35;            /* +35 */
+	cim_le32 reserved36;           /* +36 */
+	cim_le32 table_off;            /* +40 bytes from the file's start */
+	cim_le32 n_objects;            /* +44 */
 };
 
 struct cim_object_disk {
-	cim_le64 size;			 /* +0  bytes of the object */
+	cim_le64 size;                   /* +0  bytes of the object */
 	uint8_t digest[CIM_DIGEST_SIZE]; /* +8  */
-	cim_le64 off;			 /* +32 byte offset in the region file */
+	cim_le64 off;                    /* +32 byte offset in the region file */
 };
 
 struct cim_fs_disk {
@@ -121,7 +122,7 @@ struct cim_fs_disk {
 };
 
 struct cim_table_disk {
-	cim_le64 off;	     /* +0  region offset of a file table */
+	cim_le64 off;        /* +0  region offset of a file table */
 	cim_le16 n_entries;  /* +8  1..1024 */
 	cim_le16 entry_size; /* +10 bytes: 88, 96, 104 are known */
 	cim_le32 reserved12; /* +12 */
@@ -133,21 +134,21 @@ struct cim_stream_disk {
 };
 
 struct cim_entry_disk {
-	cim_le16 flags;		     /* +0  CIM_FLAG_… */
-	cim_le16 ea_size;	     /* +2  bytes of the EA list */
-	cim_le32 reparse_tag;	     /* +4  0 = none */
-	cim_le64 created;	     /* +8  ticks */
-	cim_le64 written;	     /* +16 ticks */
-	cim_le64 changed;	     /* +24 ticks */
-	cim_le64 accessed;	     /* +32 ticks */
+	cim_le16 flags;              /* +0  CIM_FLAG_… */
+	cim_le16 ea_size;            /* +2  bytes of the EA list */
+	cim_le32 reparse_tag;        /* +4  0 = none */
+	cim_le64 created;            /* +8  ticks */
+	cim_le64 written;            /* +16 ticks */
+	cim_le64 changed;            /* +24 ticks */
+	cim_le64 accessed;           /* +32 ticks */
 	struct cim_stream_disk data; /* +40 the default stream */
-	cim_le64 sd_off;	     /* +56 u16 length + self-relative security descriptor */
-	cim_le64 ea_off;	     /* +64 EA list */
-	cim_le64 reparse_off;	     /* +72 u16 length + REPARSE_DATA_BUFFER */
-	cim_le64 streams_off;	     /* +80 link table of alternate data streams */
-	cim_le32 parent_id;	     /* +88 directory of one of the file's links */
-	cim_le16 base_region;	     /* +92 meaning not published; written 0 */
-	cim_le16 reserved94;	     /* +94 */
+	cim_le64 sd_off;             /* +56 u16 length + self-relative security descriptor */
+	cim_le64 ea_off;             /* +64 EA list */
+	cim_le64 reparse_off;        /* +72 u16 length + REPARSE_DATA_BUFFER */
+	cim_le64 streams_off;        /* +80 link table of alternate data streams */
+	cim_le32 parent_id;          /* +88 directory of one of the file's links */
+	cim_le16 base_region;        /* +92 meaning not published; written 0 */
+	cim_le16 reserved94;         /* +94 */
 };
 
 struct cim_pe_disk {
@@ -155,12 +156,12 @@ struct cim_pe_disk {
 	cim_le64 data_size;  /* +8  bytes; the top bit is ignored */
 	cim_le32 image_size; /* +16 */
 	cim_le16 n_mappings; /* +20 */
-	cim_le16 flags;	     /* +22 */
+	cim_le16 flags;      /* +22 */
 };
 
 struct cim_pe_mapping_disk {
 	cim_le32 file_off; /* +0 bytes; rising */
-	cim_le32 delta;	   /* +4 bytes added to offsets from file_off on */
+	cim_le32 delta;    /* +4 bytes added to offsets from file_off on */
 };
 
 _Static_assert(sizeof(struct cim_common_disk) == 32, "common header");
@@ -207,7 +208,7 @@ struct cim_table {
 };
 
 struct cim_stream {
-	uint64_t off; /* region offset; 0 when nothing is stored */
+	uint64_t off;  /* region offset; 0 when nothing is stored */
 	uint64_t size; /* bytes */
 	enum cim_stream_type type;
 	bool sparse; /* all zeros, no data stored */
@@ -236,7 +237,7 @@ struct cim_links {
 	uint32_t n;
 	uint32_t entry_size; /* CIM_LINK_ID or CIM_LINK_STREAM */
 };
-#define CIM_LINK_ID	4
+#define CIM_LINK_ID     4
 #define CIM_LINK_STREAM 16
 
 static inline uint32_t cim_off_region(uint64_t off)

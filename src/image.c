@@ -43,7 +43,8 @@ static int read_sets(struct cim_image *img, int fd)
 	img->ino = st.st_ino;
 	img->mtime = st.st_mtim;
 	if (st.st_size < (off_t)sizeof(head))
-		return cim_fail(CIM_EFORMAT, "it has %" PRId64 " bytes, the header of an image has %zu",
+		return cim_fail(CIM_EFORMAT,
+				"it has %" PRId64 " bytes, the header of an image has %zu",
 				(int64_t)st.st_size, sizeof(head));
 	int r = cim_pread_full(fd, &head, sizeof(head), 0);
 	if (r == 0)
@@ -69,13 +70,14 @@ static int read_sets(struct cim_image *img, int fd)
 		total += img->sets[i].n_regions;
 	}
 	if (total == 0 || total > CIM_REGIONS_MAX)
-		return cim_fail(CIM_ECORRUPT, "it lists %" PRIu64 " region files, expected 1..%d", total,
-				CIM_REGIONS_MAX);
+		return cim_fail(CIM_ECORRUPT, "it lists %" PRIu64 " region files, expected 1..%d",
+				total, CIM_REGIONS_MAX);
 	img->n_region_files = (uint32_t)total;
 	return 0;
 }
 
-int cim_image_list_sets(struct cim_store *store, const char *name, struct cim_set **ret, uint32_t *ret_n)
+int cim_image_list_sets(struct cim_store *store, const char *name, struct cim_set **ret,
+			uint32_t *ret_n)
 {
 	struct cim_image img = { 0 };
 	cim_autofd fd = -1;
@@ -151,19 +153,21 @@ int cim_image_open(struct cim_store *store, const char *name, struct cim_image *
 	return 0;
 }
 
-int cim_image_span(const struct cim_image *img, uint64_t off, const uint8_t **ret, uint64_t *ret_size)
+int cim_image_span(const struct cim_image *img, uint64_t off, const uint8_t **ret,
+		   uint64_t *ret_size)
 {
 	uint32_t index = cim_off_region(off);
 	uint64_t at = cim_off_byte(off);
 
 	if (index >= img->n_region_files)
-		return cim_fail(CIM_ECORRUPT, "region offset %#" PRIx64 " names region %u of %u", off, index,
-				img->n_region_files);
+		return cim_fail(CIM_ECORRUPT, "region offset %#" PRIx64 " names region %u of %u",
+				off, index, img->n_region_files);
 	const struct cim_mapping *m = img->region[index];
 	if (m->size == 0)
 		return cim_fail(CIM_ECORRUPT, "region file %u is missing or unreadable", index);
 	if (at == 0 || at >= m->size)
-		return cim_fail(CIM_ECORRUPT, "region offset %#" PRIx64 " passes the region's end at %zu", off,
+		return cim_fail(CIM_ECORRUPT,
+				"region offset %#" PRIx64 " passes the region's end at %zu", off,
 				m->size);
 	*ret = m->data + at;
 	*ret_size = m->size - at;
@@ -180,8 +184,9 @@ int cim_image_bytes(const struct cim_image *img, uint64_t off, uint64_t size, co
 		return r;
 	if (size > n)
 		return cim_fail(CIM_ECORRUPT,
-				"%" PRIu64 " bytes at region offset %#" PRIx64 " pass the region's end", size,
-				off);
+				"%" PRIu64 " bytes at region offset %#" PRIx64
+				" pass the region's end",
+				size, off);
 	*ret = p;
 	return 0;
 }
@@ -189,7 +194,8 @@ int cim_image_bytes(const struct cim_image *img, uint64_t off, uint64_t size, co
 int cim_image_check(const struct cim_image *img, uint64_t off)
 {
 	if (cim_mapping_damaged(img->region[cim_off_region(off)]))
-		return cim_fail(EIO, "region file %u of image \"%s\" was cut off while it was in use",
+		return cim_fail(EIO,
+				"region file %u of image \"%s\" was cut off while it was in use",
 				cim_off_region(off), img->name);
 	return 0;
 }
@@ -198,7 +204,8 @@ int cim_image_table(const struct cim_image *img, uint32_t i, struct cim_table *r
 {
 	const uint8_t *p;
 	/* Checked as a whole when the image was opened. */
-	int r = cim_image_bytes(img, img->fs.tables_off + (uint64_t)i * sizeof(struct cim_table_disk),
+	int r = cim_image_bytes(img,
+				img->fs.tables_off + (uint64_t)i * sizeof(struct cim_table_disk),
 				sizeof(struct cim_table_disk), &p);
 
 	if (r == 0)
@@ -238,7 +245,8 @@ uint32_t cim_image_last_id(const struct cim_image *img)
 	return (img->fs.n_tables - 1) * CIM_TABLE_ENTRIES + t.n_entries;
 }
 
-int cim_image_counted(const struct cim_image *img, uint64_t off, const uint8_t **ret, size_t *ret_size)
+int cim_image_counted(const struct cim_image *img, uint64_t off, const uint8_t **ret,
+		      size_t *ret_size)
 {
 	const uint8_t *p;
 	int r = cim_image_bytes(img, off, 2, &p);

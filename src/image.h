@@ -23,8 +23,8 @@ struct cim_image {
 	struct timespec mtime;
 	struct cim_image_header header;
 	uint32_t n_sets;
-	struct cim_set *sets;	       /* parents first, then the own set */
-	struct cim_regions **regions;  /* n_sets */
+	struct cim_set *sets;         /* parents first, then the own set */
+	struct cim_regions **regions; /* n_sets */
 	uint32_t n_region_files;
 	const struct cim_mapping **region; /* by region index */
 	struct cim_fs fs;
@@ -63,7 +63,8 @@ void cim_image_unref(struct cim_image *img);
 int cim_image_bytes(const struct cim_image *img, uint64_t off, uint64_t size, const uint8_t **ret);
 
 /** cim_image_span - the same for an object that tells its own size: how many bytes follow @off */
-int cim_image_span(const struct cim_image *img, uint64_t off, const uint8_t **ret, uint64_t *ret_size);
+int cim_image_span(const struct cim_image *img, uint64_t off, const uint8_t **ret,
+		   uint64_t *ret_size);
 
 /** cim_image_check - after bytes at @off were used: 0, or -EIO if the file was cut off under us */
 int cim_image_check(const struct cim_image *img, uint64_t off);
@@ -71,14 +72,17 @@ int cim_image_check(const struct cim_image *img, uint64_t off);
 /** cim_image_table - the file table with index @i < fs.n_tables */
 int cim_image_table(const struct cim_image *img, uint32_t i, struct cim_table *ret);
 
-/** cim_image_entry - the entry of a file ID; 0, -CIM_ECORRUPT (no such ID, or a damaged entry), -EIO */
+/** cim_image_entry - the entry of a file ID; 0, -CIM_ECORRUPT (no such ID, or a damaged entry),
+ * -EIO */
 int cim_image_entry(const struct cim_image *img, uint32_t id, struct cim_entry *ret);
 
 /** cim_image_last_id - the highest file ID; 0 on damage */
 uint32_t cim_image_last_id(const struct cim_image *img);
 
-/** cim_image_counted - bytes behind a region offset that begin with their u16 length (descriptors, reparse) */
-int cim_image_counted(const struct cim_image *img, uint64_t off, const uint8_t **ret, size_t *ret_size);
+/** cim_image_counted - bytes behind a region offset that begin with their u16 length (descriptors,
+ * reparse) */
+int cim_image_counted(const struct cim_image *img, uint64_t off, const uint8_t **ret,
+		      size_t *ret_size);
 
 /** cim_image_is_case_sensitive - reads the whole upcase table */
 bool cim_image_is_case_sensitive(const struct cim_image *img);

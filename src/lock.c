@@ -47,8 +47,8 @@ static int held_by_another(int fd)
 	if (g_file_get_contents(path, &comm, NULL, NULL))
 		g_strchomp(comm);
 	return cim_fail(CIM_ELOCKED,
-			"another writer holds this image directory (pid %d%s%s); close it or wait", pid,
-			comm ? " " : "", comm ? comm : "");
+			"another writer holds this image directory (pid %d%s%s); close it or wait",
+			pid, comm ? " " : "", comm ? comm : "");
 }
 
 int cim_lock(int dirfd, int *ret_fd)
@@ -65,8 +65,9 @@ int cim_lock(int dirfd, int *ret_fd)
 		if (errno == EWOULDBLOCK)
 			return held_by_another(fd);
 		if (errno == EBADF || errno == ENOLCK || errno == EOPNOTSUPP || errno == EINVAL)
-			return cim_fail(EOPNOTSUPP, "this file system cannot lock a directory (flock: %s); "
-						    "images cannot be written here safely",
+			return cim_fail(EOPNOTSUPP,
+					"this file system cannot lock a directory (flock: %s); "
+					"images cannot be written here safely",
 					g_strerror(errno));
 		return cim_fail(errno, "cannot lock the image directory: %s", g_strerror(errno));
 	}

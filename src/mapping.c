@@ -40,8 +40,8 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 		if (!m || at < atomic_load(&s->start) || at >= atomic_load(&s->end))
 			continue;
 		void *page = (void *)(at & ~(uintptr_t)(page_size - 1));
-		if (mmap(page, (size_t)page_size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
-			 0) == MAP_FAILED)
+		if (mmap(page, (size_t)page_size, PROT_READ,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
 			break;
 		atomic_store(&m->damaged, true);
 		errno = saved;
@@ -54,7 +54,8 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 
 static void install_guard(void)
 {
-	struct sigaction old, guard = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_NODEFER };
+	struct sigaction old,
+		guard = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_NODEFER };
 
 	page_size = sysconf(_SC_PAGESIZE);
 	sigemptyset(&guard.sa_mask);
@@ -92,10 +93,12 @@ int cim_open_regular(int dirfd, const char *name, int *ret_fd)
 {
 	struct stat st;
 	/* O_NONBLOCK: a FIFO planted under the name must not block. */
-	cim_autofd fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	cim_autofd fd =
+		openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 
 	if (fd < 0 && errno == ELOOP)
-		return cim_fail(CIM_ECORRUPT, "\"%s\" is a symbolic link, which is not followed", name);
+		return cim_fail(CIM_ECORRUPT, "\"%s\" is a symbolic link, which is not followed",
+				name);
 	if (fd < 0)
 		return cim_fail(errno, "\"%s\": %s", name, g_strerror(errno));
 	if (fstat(fd, &st) < 0)

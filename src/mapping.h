@@ -19,7 +19,7 @@
 struct cim_mapping {
 	const uint8_t *data;
 	size_t size; /* bytes; 0 and data NULL when nothing is mapped */
-	int fd;	     /* kept only for a file with holes, to find them; else -1 */
+	int fd;      /* kept only for a file with holes, to find them; else -1 */
 	_Atomic(bool) damaged;
 	void *slot; /* in the handler's list */
 };

@@ -20,7 +20,8 @@ struct cim_node *cim_node_find(const struct cim_writer *w, uint32_t id)
 	return w->base_nodes ? g_hash_table_lookup(w->base_nodes, GUINT_TO_POINTER(id)) : NULL;
 }
 
-static void from_entry(struct cim_node *node, const struct cim_entry *e, const struct cim_attr *attr)
+static void from_entry(struct cim_node *node, const struct cim_entry *e,
+		       const struct cim_attr *attr)
 {
 	node->mode = attr->posix.mode;
 	node->uid = attr->posix.uid;
@@ -111,7 +112,8 @@ void cim_node_put(struct cim_writer *w, struct cim_node *node)
 {
 	if (node->n_links > 0 || node->n_opens > 0 || node->id == w->root_id)
 		return;
-	/* How often a kernel holds a file of the base is not known: its node stays, its data goes. */
+	/* How often a kernel holds a file of the base is not known: its node stays, its data goes.
+	 */
 	if (node->id > w->base_last_id && node->n_lookups > 0)
 		return;
 	if (S_ISREG(node->mode))
@@ -138,7 +140,8 @@ int cim_writer_usable(const struct cim_writer *w)
 	if (w->state == CIM_WRITER_COMMITTED)
 		return cim_fail(ESTALE, "this writer has committed \"%s\"; close it", w->new_name);
 	if (w->state == CIM_WRITER_FAILED)
-		return cim_fail(ESTALE, "a commit of \"%s\" has failed; close the writer", w->new_name);
+		return cim_fail(ESTALE, "a commit of \"%s\" has failed; close the writer",
+				w->new_name);
 	return 0;
 }
 
@@ -244,8 +247,8 @@ static uint64_t link_size(size_t n_units)
 	return CIM_LINK_ID + 4 + 2 + 2 * n_units;
 }
 
-int cim_dir_set(struct cim_writer *w, struct cim_dir *dir, const uint16_t *units, size_t n, uint32_t id,
-		bool in_base)
+int cim_dir_set(struct cim_writer *w, struct cim_dir *dir, const uint16_t *units, size_t n,
+		uint32_t id, bool in_base)
 {
 	struct cim_dentry *d = cim_dir_find(w, dir, units, n);
 	bool was = d ? d->id != 0 : in_base;
@@ -271,7 +274,8 @@ int cim_dir_set(struct cim_writer *w, struct cim_dir *dir, const uint16_t *units
 		link_dentry(w, dir->bucket, dir->n_buckets, d);
 		dir->n_dentries++;
 	} else if (id) {
-		memcpy(d->units, units, n * sizeof(units[0])); /* the case that was written last is kept */
+		memcpy(d->units, units,
+		       n * sizeof(units[0])); /* the case that was written last is kept */
 	}
 	d->id = id;
 	return 0;
@@ -300,7 +304,8 @@ static void respell(const struct cim_writer *w, const char *name, size_t n, stru
 	uint16_t units[CIM_NAME_BYTES];
 	size_t n_units = cim_name_encode(name, n, units);
 
-	found->in_base = cim_upcase_compare(&w->upcase, units, n_units, found->units, found->n_units) == 0;
+	found->in_base =
+		cim_upcase_compare(&w->upcase, units, n_units, found->units, found->n_units) == 0;
 	memcpy(found->units, units, n_units * sizeof(units[0]));
 	found->n_units = (uint16_t)n_units;
 }
@@ -332,7 +337,8 @@ int cim_dir_resolve(struct cim_writer *w, uint32_t dir_id, const char *name, siz
 	if (n_units > CIM_NAME_UNITS)
 		return -ENAMETOOLONG;
 	ret->n_units = (uint16_t)n_units;
-	struct cim_dentry *d = node && node->dir ? cim_dir_find(w, node->dir, ret->units, n_units) : NULL;
+	struct cim_dentry *d =
+		node && node->dir ? cim_dir_find(w, node->dir, ret->units, n_units) : NULL;
 	ret->id = d ? d->id : ret->in_base ? cim_links_id(&links, i) : 0;
 	if (ret->id == 0 && ret->in_base)
 		respell(w, name, n, ret);
@@ -345,7 +351,10 @@ void cim_node_attr(struct cim_writer *w, const struct cim_node *node, struct cim
 
 	*ret = (struct cim_attr){
 		.id = node->id,
-		.posix = { .mode = node->mode, .uid = node->uid, .gid = node->gid, .n_links = node->n_links },
+		.posix = { .mode = node->mode,
+			   .uid = node->uid,
+			   .gid = node->gid,
+			   .n_links = node->n_links },
 		.accessed = node->accessed,
 		.written = node->written,
 		.changed = node->changed,

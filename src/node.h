@@ -5,7 +5,8 @@
  * Private to the files that make up the writer (writer.c, tree.c, data.c, xattr.c, encode.c,
  * commit.c).  All of it is guarded by writer->lock, but for the data of contents.
  *
- * A new file costs a struct cim_node, its name in a struct cim_dentry, and 8 bytes each in two tables.
+ * A new file costs a struct cim_node, its name in a struct cim_dentry, and 8 bytes each in two
+ * tables.
  */
 #ifndef CIM_NODE_H
 #define CIM_NODE_H
@@ -18,19 +19,19 @@
 /* A name in a directory that differs from the base's. */
 struct cim_dentry {
 	struct cim_dentry *next; /* in its bucket */
-	uint32_t id;		 /* 0: the base's name is gone */
+	uint32_t id;             /* 0: the base's name is gone */
 	uint16_t n_units;
 	uint16_t units[];
 };
 
 /* A directory that changed: the base's table and the names that differ from it. */
 struct cim_dir {
-	struct cim_links base;	   /* n = 0 for a new directory */
+	struct cim_links base;      /* n = 0 for a new directory */
 	struct cim_dentry **bucket; /* n_buckets, a power of two */
 	uint32_t n_buckets;
 	uint32_t n_dentries;
-	uint32_t n_names;	   /* entries that the directory has */
-	uint64_t table_size;	   /* bytes of the link table it will have, but for padding */
+	uint32_t n_names;    /* entries that the directory has */
+	uint64_t table_size; /* bytes of the link table it will have, but for padding */
 };
 
 /* An alternate data stream: an xattr that no EA can hold, or one that came with the base. */
@@ -43,19 +44,19 @@ struct cim_ads {
 };
 
 enum cim_data_kind {
-	CIM_DATA_NONE,	 /* no bytes */
-	CIM_DATA_HOLE,	 /* zeros, nothing stored */
-	CIM_DATA_BASE,	 /* a stream of the base, as it is there */
+	CIM_DATA_NONE,   /* no bytes */
+	CIM_DATA_HOLE,   /* zeros, nothing stored */
+	CIM_DATA_BASE,   /* a stream of the base, as it is there */
 	CIM_DATA_STORED, /* bytes stored by this writer, or found in the base */
 };
 
 struct cim_node {
-	uint32_t id;	    /* in this session */
+	uint32_t id;        /* in this session */
 	uint32_t parent_id; /* a directory that has (or had) a name of it */
 	uint32_t mode;
 	uint32_t uid, gid;
 	uint32_t n_links; /* names; 0: deleted */
-	uint32_t flags;	  /* CIM_FLAG_… of the entry */
+	uint32_t flags;   /* CIM_FLAG_… of the entry */
 	uint32_t n_lookups, n_opens, n_writers;
 	uint64_t accessed, written, changed, created;
 
@@ -66,20 +67,21 @@ struct cim_node {
 	uint8_t stream_type; /* enum cim_stream_type, of CIM_DATA_BASE */
 	bool stream_sparse;
 	bool has_holes;
-	bool was_stored; /* this writer has stored it once: while it changes again it stays in the scratch file */
+	bool was_stored; /* this writer has stored it once: while it changes again it stays in the
+			    scratch file */
 	bool changed_entry; /* its file entry must be written */
 
 	uint32_t reparse_tag; /* of the base; with reparse_off */
 	union {
-		struct cim_dir *dir;	     /* directories: NULL while their names are the base's */
+		struct cim_dir *dir; /* directories: NULL while their names are the base's */
 		struct cim_content *content; /* regular files: NULL while nobody writes */
-		char *target;		     /* new symlinks; NULL for those of the base */
+		char *target;                /* new symlinks; NULL for those of the base */
 		struct {
 			uint32_t major, minor;
 		} dev;
 	};
 	uint64_t reparse_off, sd_off; /* of the base; 0: none, or made by the commit */
-	uint8_t *eas;		      /* EAs but those of posix.h: a list, malloc'ed */
+	uint8_t *eas;                 /* EAs but those of posix.h: a list, malloc'ed */
 	uint32_t eas_size;
 	GArray *streams; /* struct cim_ads by name; NULL: none */
 };
@@ -90,7 +92,7 @@ struct cim_writer {
 	struct cim_store *store;
 	int lock_fd; /* the containing directory, locked; all that is written goes through it */
 	char *existing, *new_name;
-	bool replaces;		/* new_name is existing: a commit puts it in the other's place */
+	bool replaces;          /* new_name is existing: a commit puts it in the other's place */
 	struct cim_image *base; /* NULL: from scratch */
 	struct cim_upcase upcase;
 	bool case_sensitive;
@@ -100,7 +102,7 @@ struct cim_writer {
 	uint32_t base_last_id; /* 0 without a base */
 	uint32_t root_id;
 	GHashTable *base_nodes; /* ID -> node, of files of the base that were touched */
-	GPtrArray *new_nodes;	/* by ID - base_last_id - 1; NULL: forgotten */
+	GPtrArray *new_nodes;   /* by ID - base_last_id - 1; NULL: forgotten */
 	uint32_t n_changed;
 	struct cim_region_writer *region;
 	struct cim_scratch scratch;
@@ -118,7 +120,8 @@ int cim_node_get(struct cim_writer *w, uint32_t id, struct cim_node **ret);
 /** cim_node_new - a node with a new ID and no names; NULL when IDs run out */
 struct cim_node *cim_node_new(struct cim_writer *w);
 
-/** cim_node_put - forget a new file that has no name and that nobody uses, and drop what it holds */
+/** cim_node_put - forget a new file that has no name and that nobody uses, and drop what it holds
+ */
 void cim_node_put(struct cim_writer *w, struct cim_node *node);
 
 /** cim_node_free - for the writer's end */
@@ -135,20 +138,22 @@ int cim_node_dir(struct cim_writer *w, uint32_t id, struct cim_node **ret);
 struct cim_dentry *cim_dir_find(const struct cim_writer *w, const struct cim_dir *dir,
 				const uint16_t *units, size_t n);
 
-/** cim_dir_set - a name's file from now on, 0: none.  The name is in the base's table if @in_base */
-int cim_dir_set(struct cim_writer *w, struct cim_dir *dir, const uint16_t *units, size_t n, uint32_t id,
-		bool in_base);
+/** cim_dir_set - a name's file from now on, 0: none.  The name is in the base's table if @in_base
+ */
+int cim_dir_set(struct cim_writer *w, struct cim_dir *dir, const uint16_t *units, size_t n,
+		uint32_t id, bool in_base);
 void cim_dir_free(struct cim_dir *dir);
 
 /* A name that was looked up: how it is stored, and what it stands for. */
 struct cim_found {
-	uint32_t id;	/* 0: the name is free */
-	bool in_base;	/* the base's table has it */
+	uint32_t id;  /* 0: the name is free */
+	bool in_base; /* the base's table has it */
 	uint16_t n_units;
 	uint16_t units[CIM_NAME_BYTES];
 };
 
-/** cim_dir_resolve - a Linux name in a directory; 0 also when it is free; -ENAMETOOLONG, -CIM_ECORRUPT */
+/** cim_dir_resolve - a Linux name in a directory; 0 also when it is free; -ENAMETOOLONG,
+ * -CIM_ECORRUPT */
 int cim_dir_resolve(struct cim_writer *w, uint32_t dir_id, const char *name, size_t n,
 		    struct cim_found *ret);
 
@@ -163,7 +168,8 @@ int cim_writer_usable(const struct cim_writer *w);
 /** cim_node_drop_data - a file's data is not used any more */
 void cim_node_drop_data(struct cim_writer *w, struct cim_node *node);
 
-/** cim_writer_store_all - store every content that is newer than what is stored; by the commit, under the lock */
+/** cim_writer_store_all - store every content that is newer than what is stored; by the commit,
+ * under the lock */
 int cim_writer_store_all(struct cim_writer *w);
 
 /** cim_node_set_attr - cim_writer_set() but for the size (tree.c) */

@@ -37,14 +37,15 @@ static const EVP_MD *sha256(void)
 }
 
 /*
- * One context a thread, for small objects: making one costs more than hashing 100 bytes.  Contents that
- * come in pieces have their own, as several may be under way in a thread.
+ * One context a thread, for small objects: making one costs more than hashing 100 bytes.  Contents
+ * that come in pieces have their own, as several may be under way in a thread.
  */
 static GPrivate thread_hash = G_PRIVATE_INIT(hash_free);
 
 static void hash_restart(struct cim_hash *h)
 {
-	/* Fails only without memory or without SHA-256 in the library; both are fatal to GLib too. */
+	/* Fails only without memory or without SHA-256 in the library; both are fatal to GLib too.
+	 */
 	if (EVP_DigestInit_ex(h->ctx, sha256(), NULL) != 1)
 		g_error("SHA-256 is not available in libcrypto");
 }
@@ -100,8 +101,8 @@ static uint32_t slot_of(const struct cim_objects *o, const struct cim_digest *di
 	return cim_load32(digest->b) & (o->n_slots - 1);
 }
 
-int64_t cim_objects_find(const struct cim_objects *o, bool metadata, const struct cim_digest *digest,
-			 uint64_t size)
+int64_t cim_objects_find(const struct cim_objects *o, bool metadata,
+			 const struct cim_digest *digest, uint64_t size)
 {
 	if (o->n_slots == 0)
 		return -1;
@@ -225,8 +226,10 @@ static bool open_known(const struct cim_image *base, const struct cim_set *set, 
 	cim_objectid_name(&set->guid, index, name);
 	if (cim_mapping_open(base->store->dirfd, name, &f->map) < 0)
 		return false;
-	if (cim_objectid_header_parse(f->map.data, f->map.size, index, &f->table, &f->n) == 0 && f->n > 0) {
-		f->metadata = ((const struct cim_objectid_disk *)f->map.data)->type == CIM_REGION_METADATA;
+	if (cim_objectid_header_parse(f->map.data, f->map.size, index, &f->table, &f->n) == 0 &&
+	    f->n > 0) {
+		f->metadata = ((const struct cim_objectid_disk *)f->map.data)->type ==
+			      CIM_REGION_METADATA;
 		return true;
 	}
 	cim_mapping_close(&f->map);
@@ -265,7 +268,8 @@ static bool search(const struct known_file *f, const struct cim_digest *digest, 
 	struct cim_object_disk key = { .size = cim_put64(size) };
 
 	memcpy(key.digest, digest->b, sizeof(key.digest));
-	const struct cim_object_disk *hit = bsearch(&key, f->table, f->n, sizeof(key), compare_disk);
+	const struct cim_object_disk *hit =
+		bsearch(&key, f->table, f->n, sizeof(key), compare_disk);
 	if (!hit)
 		return false;
 	*ret_off = cim_off_make(f->region, cim_off_byte(cim_get64(hit->off)));

@@ -4,8 +4,9 @@
  *
  * An object is known by its length and the first 24 bytes of its SHA-256.  Two places are looked
  * through: the objects of the set that is being written (an index in memory, 48 bytes an object),
- * and the object ID files of the base's sets, searched where they lie (sorted by digest and length).
- * What a file of a base says is never believed: whoever finds something there compares the bytes.
+ * and the object ID files of the base's sets, searched where they lie (sorted by digest and
+ * length). What a file of a base says is never believed: whoever finds something there compares the
+ * bytes.
  */
 #ifndef CIM_OBJECTS_H
 #define CIM_OBJECTS_H
@@ -31,15 +32,15 @@ struct cim_object {
 	uint64_t size; /* bytes */
 	uint64_t off;  /* bytes, in its region file */
 	struct cim_digest digest;
-	uint32_t refs;	    /* files that use it; 0: dead space */
-	uint8_t region;	    /* enum cim_region_type */
-	bool has_digest;    /* false: too much hole to hash; not for others to find */
+	uint32_t refs;   /* files that use it; 0: dead space */
+	uint8_t region;  /* enum cim_region_type */
+	bool has_digest; /* false: too much hole to hash; not for others to find */
 };
 
 struct cim_objects {
 	struct cim_object *object;
 	uint32_t n, room;
-	uint32_t *slots; /* open addressing by digest: object number + 1, 0 = free */
+	uint32_t *slots;  /* open addressing by digest: object number + 1, 0 = free */
 	uint32_t n_slots; /* a power of two */
 };
 
@@ -47,8 +48,8 @@ struct cim_objects {
  * cim_objects_find - an object of this content in a region of metadata, or in one of data
  * Returns its number, or -1.
  */
-int64_t cim_objects_find(const struct cim_objects *o, bool metadata, const struct cim_digest *digest,
-			 uint64_t size);
+int64_t cim_objects_find(const struct cim_objects *o, bool metadata,
+			 const struct cim_digest *digest, uint64_t size);
 
 /** cim_objects_add - a new object with one reference; its number, or -ENOMEM */
 int64_t cim_objects_add(struct cim_objects *o, const struct cim_object *object);

@@ -65,7 +65,8 @@ static struct lx collect(const void *list, size_t size)
 	return lx;
 }
 
-static uint32_t file_type(const struct cim_entry *e, const struct lx *lx, const struct cim_reparse *rp)
+static uint32_t file_type(const struct cim_entry *e, const struct lx *lx,
+			  const struct cim_reparse *rp)
 {
 	uint32_t type = lx->mode & S_IFMT;
 
@@ -74,7 +75,8 @@ static uint32_t file_type(const struct cim_entry *e, const struct lx *lx, const 
 	if (e->data.type == CIM_STREAM_LINKS)
 		return S_IFDIR;
 	if (!rp && e->data.size == 0 && lx->has_mode &&
-	    (type == S_IFIFO || type == S_IFSOCK || (lx->has_dev && (type == S_IFCHR || type == S_IFBLK))))
+	    (type == S_IFIFO || type == S_IFSOCK ||
+	     (lx->has_dev && (type == S_IFCHR || type == S_IFBLK))))
 		return type;
 	return S_IFREG;
 }
@@ -93,8 +95,9 @@ static uint32_t synthesised_mode(const struct cim_posix_options *opt, uint32_t t
 	}
 }
 
-void cim_posix_decode(const struct cim_posix_options *opt, const struct cim_entry *e, const void *ea,
-		      size_t ea_size, const struct cim_reparse *rp, struct cim_posix *ret)
+void cim_posix_decode(const struct cim_posix_options *opt, const struct cim_entry *e,
+		      const void *ea, size_t ea_size, const struct cim_reparse *rp,
+		      struct cim_posix *ret)
 {
 	struct lx lx = collect(ea, ea_size);
 	uint32_t type = file_type(e, &lx, rp);

@@ -49,11 +49,13 @@ struct cim_posix {
  * @ea, @ea_size: its EA list; damage in it ends the list there, each EA stands alone
  * @rp: its reparse buffer, parsed; NULL if it has none
  *
- * The type: a known reparse tag; a link table as default stream; ntfs3's special files ($LXMOD alone,
- * size 0); else a regular file.  The mode: $LXMOD if its type is that type, else synthesised.
+ * The type: a known reparse tag; a link table as default stream; ntfs3's special files ($LXMOD
+ * alone, size 0); else a regular file.  The mode: $LXMOD if its type is that type, else
+ * synthesised.
  */
-void cim_posix_decode(const struct cim_posix_options *opt, const struct cim_entry *e, const void *ea,
-		      size_t ea_size, const struct cim_reparse *rp, struct cim_posix *ret);
+void cim_posix_decode(const struct cim_posix_options *opt, const struct cim_entry *e,
+		      const void *ea, size_t ea_size, const struct cim_reparse *rp,
+		      struct cim_posix *ret);
 
 /** cim_posix_owns_ea - whether an EA is one of the above, made anew by cim_posix_encode() */
 bool cim_posix_owns_ea(const struct cim_ea *ea);
@@ -69,7 +71,8 @@ bool cim_posix_owns_ea(const struct cim_ea *ea);
 int cim_posix_encode(const struct cim_posix *p, const void *rest, size_t rest_size,
 		     struct cim_ea_list *ret);
 
-/** cim_posix_flags - the entry's flags on Linux' account: archive, read-only, sparse; others of @old kept */
+/** cim_posix_flags - the entry's flags on Linux' account: archive, read-only, sparse; others of
+ * @old kept */
 uint32_t cim_posix_flags(uint32_t mode, bool has_holes, uint32_t old);
 
 #endif

@@ -13,10 +13,11 @@
 
 #include "error.h"
 
-#define MAX_SYMLINKS	 40   /* as the kernel's */
-#define MAX_SPARSE_RUNS	 4096 /* runs of data counted for st_blocks before the rest is taken as data */
-#define XATTR_VALUE_MAX	 65536
-#define STREAM_PREFIX	 "ntfs-3g." /* ntfs-3g's name for xattrs outside user. kept in streams */
+#define MAX_SYMLINKS 40 /* as the kernel's */
+#define MAX_SPARSE_RUNS \
+	4096 /* runs of data counted for st_blocks before the rest is taken as data */
+#define XATTR_VALUE_MAX 65536
+#define STREAM_PREFIX   "ntfs-3g." /* ntfs-3g's name for xattrs outside user. kept in streams */
 
 void cim_file_eas(const struct cim_image *img, const struct cim_entry *e, const uint8_t **ret,
 		  size_t *ret_size)
@@ -49,17 +50,20 @@ static bool parse_reparse(const struct cim_image *img, const struct cim_entry *e
 	return cim_reparse_parse(buf, size, e->reparse_tag, ret, ret_target) == 0;
 }
 
-/* Bytes of a file with holes that take space, from the region file; all of them where it cannot tell. */
+/* Bytes of a file with holes that take space, from the region file; all of them where it cannot
+ * tell. */
 static uint64_t allocated(const struct cim_image *img, const struct cim_stream *s)
 {
 	uint64_t sum = 0, at = 0;
 
 	for (int runs = 0; at < s->size; runs++) {
-		int64_t data = runs < MAX_SPARSE_RUNS ? cim_stream_seek(img, s, at, SEEK_DATA) : (int64_t)at;
+		int64_t data = runs < MAX_SPARSE_RUNS ? cim_stream_seek(img, s, at, SEEK_DATA)
+						      : (int64_t)at;
 		if (data < 0)
 			break;
-		int64_t hole = runs < MAX_SPARSE_RUNS ? cim_stream_seek(img, s, (uint64_t)data, SEEK_HOLE) :
-							(int64_t)s->size;
+		int64_t hole = runs < MAX_SPARSE_RUNS
+				       ? cim_stream_seek(img, s, (uint64_t)data, SEEK_HOLE)
+				       : (int64_t)s->size;
 		if (hole < 0)
 			break;
 		sum += (uint64_t)(hole - data);
@@ -156,8 +160,8 @@ int cim_dir_links(const struct cim_image *img, const struct cim_entry *e, struct
 }
 
 /*
- * Whether the order of names with such a unit is settled: surrogates sort below U+E000..U+FFFF as code
- * units and above as code points (format.md, Link table).
+ * Whether the order of names with such a unit is settled: surrogates sort below U+E000..U+FFFF as
+ * code units and above as code points (format.md, Link table).
  */
 static bool order_is_settled(const uint16_t *units, size_t n)
 {
@@ -167,8 +171,8 @@ static bool order_is_settled(const uint16_t *units, size_t n)
 	return true;
 }
 
-static int scan(const struct cim_image *img, const struct cim_links *l, const uint16_t *units, size_t n,
-		uint32_t *ret)
+static int scan(const struct cim_image *img, const struct cim_links *l, const uint16_t *units,
+		size_t n, uint32_t *ret)
 {
 	uint16_t name[CIM_NAME_UNITS];
 
@@ -280,7 +284,8 @@ static int walk_follow(struct walk *w, uint32_t id, const char *rest)
 	return 0;
 }
 
-/* One component; *ret_end is set when the last one was reached and is no directory to go on from. */
+/* One component; *ret_end is set when the last one was reached and is no directory to go on from.
+ */
 static int walk_step(struct walk *w, const char *part, size_t n, const char *rest, bool follow)
 {
 	bool last = rest[strspn(rest, "/\\")] == '\0';
@@ -391,8 +396,8 @@ int cim_stream_span(const struct cim_image *img, const struct cim_stream *s, uin
 	return 0;
 }
 
-ssize_t cim_stream_read(const struct cim_image *img, const struct cim_stream *s, uint64_t off, void *buf,
-			size_t size)
+ssize_t cim_stream_read(const struct cim_image *img, const struct cim_stream *s, uint64_t off,
+			void *buf, size_t size)
 {
 	size_t done = 0;
 
@@ -425,7 +430,8 @@ int64_t cim_stream_seek(const struct cim_image *img, const struct cim_stream *s,
 	if (s->sparse)
 		return whence == SEEK_HOLE ? (int64_t)off : -ENXIO;
 	uint32_t index = cim_off_region(s->off);
-	int fd = s->type == CIM_STREAM_DATA && index < img->n_region_files ? img->region[index]->fd : -1;
+	int fd = s->type == CIM_STREAM_DATA && index < img->n_region_files ? img->region[index]->fd
+									   : -1;
 	if (fd < 0)
 		return whence == SEEK_DATA ? (int64_t)off : (int64_t)s->size;
 	uint64_t start = cim_off_byte(s->off);
@@ -476,8 +482,8 @@ int cim_stream_xattr_name(const uint16_t *units, size_t n, char ret[CIM_XATTR_NA
 	return size <= CIM_XATTR_NAME_MAX ? 0 : -EILSEQ;
 }
 
-static bool has_ea_xattr(const uint8_t *eas, size_t eas_size, const char *name, const uint8_t **ret_value,
-			 size_t *ret_size)
+static bool has_ea_xattr(const uint8_t *eas, size_t eas_size, const char *name,
+			 const uint8_t **ret_value, size_t *ret_size)
 {
 	char this_name[CIM_XATTR_NAME_MAX + 1];
 	struct cim_ea_iter it;
@@ -485,13 +491,14 @@ static bool has_ea_xattr(const uint8_t *eas, size_t eas_size, const char *name, 
 
 	cim_ea_iter_init(&it, eas, eas_size);
 	while (cim_ea_iter_next(&it, &ea) == 1)
-		if (cim_ea_to_xattr(&ea, this_name, ret_value, ret_size) && strcmp(this_name, name) == 0)
+		if (cim_ea_to_xattr(&ea, this_name, ret_value, ret_size) &&
+		    strcmp(this_name, name) == 0)
 			return true;
 	return false;
 }
 
-static bool find_stream_xattr(const struct cim_image *img, const struct cim_entry *e, const char *name,
-			      struct cim_stream *ret)
+static bool find_stream_xattr(const struct cim_image *img, const struct cim_entry *e,
+			      const char *name, struct cim_stream *ret)
 {
 	char this_name[CIM_XATTR_NAME_MAX + 1];
 	uint16_t units[CIM_NAME_UNITS];

@@ -15,15 +15,15 @@
 struct cim_attr {
 	uint32_t id;
 	struct cim_posix posix;
-	uint64_t size;	 /* bytes; of a symlink its target's, of a directory its link table's */
+	uint64_t size;   /* bytes; of a symlink its target's, of a directory its link table's */
 	uint64_t blocks; /* of 512 bytes */
 	uint64_t accessed, written, changed, created;
 };
 
 /**
  * cim_file_attr - what a file is
- * Returns 0; -CIM_ECORRUPT (no such ID; damaged entry); -EIO.  A damaged EA list or reparse buffer makes
- * a file plainer, not unreadable.
+ * Returns 0; -CIM_ECORRUPT (no such ID; damaged entry); -EIO.  A damaged EA list or reparse buffer
+ * makes a file plainer, not unreadable.
  */
 int cim_file_attr(const struct cim_image *img, uint32_t id, struct cim_attr *ret);
 
@@ -42,7 +42,8 @@ int cim_file_readlink(const struct cim_image *img, uint32_t id, char *ret);
 void cim_file_eas(const struct cim_image *img, const struct cim_entry *e, const uint8_t **ret,
 		  size_t *ret_size);
 
-/** cim_file_reparse - the reparse buffer of an entry, as it lies; size 0 if it has none or it is damaged */
+/** cim_file_reparse - the reparse buffer of an entry, as it lies; size 0 if it has none or it is
+ * damaged */
 void cim_file_reparse(const struct cim_image *img, const struct cim_entry *e, const uint8_t **ret,
 		      size_t *ret_size);
 
@@ -71,8 +72,10 @@ int cim_dir_lookup(const struct cim_image *img, uint32_t dir_id, const char *nam
 
 /**
  * cim_path_lookup - the file ID of a path from the root
- * @path: components divided by "/" or "\"; leading and doubled ones do not count, "." stays, ".." goes up
- * @follow: whether a symlink as last component is followed; earlier ones always are, inside the image
+ * @path: components divided by "/" or "\"; leading and doubled ones do not count, "." stays, ".."
+ * goes up
+ * @follow: whether a symlink as last component is followed; earlier ones always are, inside the
+ * image
  *
  * Returns 0, -ENOENT, -ENOTDIR, -ELOOP (over 40 symlinks), -ENAMETOOLONG, -CIM_ECORRUPT, -EIO.
  */
@@ -92,8 +95,8 @@ int cim_stream_span(const struct cim_image *img, const struct cim_stream *s, uin
 		    const uint8_t **ret, uint64_t *ret_size);
 
 /** cim_stream_read - copy bytes out; returns how many (fewer at the end), -CIM_ECORRUPT, -EIO */
-ssize_t cim_stream_read(const struct cim_image *img, const struct cim_stream *s, uint64_t off, void *buf,
-			size_t size);
+ssize_t cim_stream_read(const struct cim_image *img, const struct cim_stream *s, uint64_t off,
+			void *buf, size_t size);
 
 /**
  * cim_stream_seek - the next data or hole at or after @off, as lseek(2)
@@ -114,7 +117,8 @@ int cim_file_list_xattrs(const struct cim_image *img, const struct cim_entry *e,
 /**
  * cim_file_get_xattr - a value
  * @buf, @size: where to, or size 0 to ask for the size
- * Returns its size in bytes, -ENODATA, -ERANGE (@buf too short), -E2BIG (over 64 KiB), -CIM_ECORRUPT.
+ * Returns its size in bytes, -ENODATA, -ERANGE (@buf too short), -E2BIG (over 64 KiB),
+ * -CIM_ECORRUPT.
  */
 ssize_t cim_file_get_xattr(const struct cim_image *img, const struct cim_entry *e, const char *name,
 			   void *buf, size_t size);

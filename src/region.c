@@ -12,18 +12,18 @@
 #include "error.h"
 #include "util.h"
 
-#define WINDOW	      (256 * 1024) /* bytes gathered before they are written, and allocated at once */
-#define COMPACT_MIN   (64 * 1024)  /* bytes of dead space that are left alone */
-#define COMPACT_SHARE 8		   /* … and less than one in this many of the file's */
+#define WINDOW        (256 * 1024) /* bytes gathered before they are written, and allocated at once */
+#define COMPACT_MIN   (64 * 1024) /* bytes of dead space that are left alone */
+#define COMPACT_SHARE 8           /* … and less than one in this many of the file's */
 #define COMPARE_CHUNK (64 * 1024)
 
 struct region_file {
 	struct cim_tmpfile tmp, ids; /* the region file, and its object IDs */
-	uint64_t tail;		     /* where the next object goes */
-	uint64_t dead;		     /* bytes of objects without references, padding included */
-	uint8_t *window;	     /* WINDOW bytes, NULL in the data region */
-	uint64_t window_off;	     /* where in the file the window's bytes belong */
-	uint64_t allocated;	     /* the file has space up to here */
+	uint64_t tail;               /* where the next object goes */
+	uint64_t dead;               /* bytes of objects without references, padding included */
+	uint8_t *window;             /* WINDOW bytes, NULL in the data region */
+	uint64_t window_off;         /* where in the file the window's bytes belong */
+	uint64_t allocated;          /* the file has space up to here */
 };
 
 struct cim_region_writer {
@@ -31,65 +31,16 @@ struct cim_region_writer {
 	struct cim_image *base;
 	struct cim_set set;
 	uint32_t first; /* region index of our region 0 */
-	GMutex lock;	/* guards the rest */
+	GMutex lock;    /* guards the rest */
 	struct region_file file[CIM_SET_REGIONS];
 	struct cim_objects objects;
 	struct cim_known *known; /* opened with the first object that is looked for */
 	uint64_t n_bytes;
 	uint32_t n_busy; /* reads and writes of a region file that go on outside the lock */
-	GCond idle;	 /* n_busy is 0 */
+	GCond idle;      /* n_busy is 0 */
 	bool sealed;
 	bool linked;
 };
-
-/* ---- files without a name ---- */
-
-int cim_tmpfile_open(int dirfd, const char *tag, struct cim_tmpfile *ret)
-{
-	ret->name[0] = '\0';
-	ret->fd = openat(dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0444);
-	if (ret->fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT || errno == EINVAL)) {
-		snprintf(ret->name, sizeof(ret->name), ".cimfs-%s", tag);
-		ret->fd = openat(dirfd, ret->name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0444);
-	}
-	if (ret->fd < 0)
-		return cim_fail(errno, "cannot create a file in the image directory: %s",
-				g_strerror(errno));
-	return 0;
-}
-
-int cim_tmpfile_link(int dirfd, struct cim_tmpfile *t, const char *name)
-{
-	char path[64];
-
-	if (t->name[0]) {
-		if (renameat2(dirfd, t->name, dirfd, name, RENAME_NOREPLACE) == 0) {
-			t->name[0] = '\0';
-			return 0;
-		}
-		/* Where renameat2() cannot say "not over another", link() always does. */
-		if (errno != EINVAL && errno != ENOSYS)
-			return -errno;
-		if (linkat(dirfd, t->name, dirfd, name, 0) < 0)
-			return -errno;
-		(void)unlinkat(dirfd, t->name, 0);
-		t->name[0] = '\0';
-		return 0;
-	}
-	/* By way of /proc: AT_EMPTY_PATH wants a capability. */
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", t->fd);
-	return linkat(AT_FDCWD, path, dirfd, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
-}
-
-void cim_tmpfile_close(int dirfd, struct cim_tmpfile *t)
-{
-	if (t->fd >= 0)
-		(void)close(t->fd);
-	t->fd = -1;
-	if (t->name[0])
-		(void)unlinkat(dirfd, t->name, 0);
-	t->name[0] = '\0';
-}
 
 /* ---- the files of a set ---- */
 
@@ -106,7 +57,7 @@ static int open_region(struct cim_region_writer *rw, uint32_t type)
 {
 	struct region_file *f = &rw->file[type];
 	struct cim_region_disk head = { .index = cim_put16((uint16_t)type), .type = (uint8_t)type };
-	char guid[CIM_GUID_TEXT], tag[CIM_FILE_NAME];
+	char guid[CIM_GUID_TEXT], tag[CIM_TMPFILE_NAME];
 
 	cim_guid_format(&rw->set.guid, guid);
 	snprintf(tag, sizeof(tag), "%s_r%u", guid, type);
@@ -138,9 +89,10 @@ int cim_region_writer_new(int dirfd, struct cim_image *base, struct cim_region_w
 	for (uint32_t i = 0; i < CIM_SET_REGIONS; i++)
 		rw->file[i].tmp.fd = rw->file[i].ids.fd = -1;
 	if (rw->first + CIM_SET_REGIONS > CIM_REGIONS_MAX)
-		r = cim_fail(EMLINK,
-			     "the image has %u region files; a fork of it would pass the format's %d", rw->first,
-			     CIM_REGIONS_MAX);
+		r = cim_fail(
+			EMLINK,
+			"the image has %u region files; a fork of it would pass the format's %d",
+			rw->first, CIM_REGIONS_MAX);
 	if (r == 0)
 		r = new_guid(&rw->set.guid);
 	for (uint32_t i = 0; r == 0 && i < CIM_SET_REGIONS; i++)
@@ -213,14 +165,16 @@ static int allocate(struct region_file *f, uint64_t end)
 	uint64_t to = f->window ? MAX(end, f->allocated + WINDOW) : end;
 	if (to > CIM_REGION_OFF_MAX)
 		return cim_fail(EFBIG, "the image's data passes the size of a region file");
-	if (f->window && fallocate(f->tmp.fd, FALLOC_FL_KEEP_SIZE, (off_t)f->allocated,
-				   (off_t)(to - f->allocated)) < 0 &&
+	if (f->window &&
+	    fallocate(f->tmp.fd, FALLOC_FL_KEEP_SIZE, (off_t)f->allocated,
+		      (off_t)(to - f->allocated)) < 0 &&
 	    errno != EOPNOTSUPP && errno != ENOSYS) {
 		/* Not a whole window of space: then as much as this object needs. */
 		to = end;
 		if (fallocate(f->tmp.fd, FALLOC_FL_KEEP_SIZE, (off_t)f->allocated,
 			      (off_t)(to - f->allocated)) < 0)
-			return cim_fail(errno, "no space for the image's data: %s", g_strerror(errno));
+			return cim_fail(errno, "no space for the image's data: %s",
+					g_strerror(errno));
 	}
 	f->allocated = to;
 	return 0;
@@ -271,12 +225,13 @@ static bool same_in_base(struct cim_region_writer *rw, uint64_t off, const void 
 {
 	const uint8_t *there;
 
-	return cim_image_bytes(rw->base, off, size, &there) == 0 && memcmp(there, data, size) == 0 &&
-	       cim_image_check(rw->base, off) == 0;
+	return cim_image_bytes(rw->base, off, size, &there) == 0 &&
+	       memcmp(there, data, size) == 0 && cim_image_check(rw->base, off) == 0;
 }
 
-static bool find_in_base(struct cim_region_writer *rw, bool metadata, const struct cim_digest *digest,
-			 const void *data, size_t size, uint64_t *ret_off)
+static bool find_in_base(struct cim_region_writer *rw, bool metadata,
+			 const struct cim_digest *digest, const void *data, size_t size,
+			 uint64_t *ret_off)
 {
 	uint32_t cursor = 0;
 
@@ -315,9 +270,11 @@ static int put_locked(struct cim_region_writer *rw, uint32_t type, const void *d
 		ret->own = false;
 		return 0;
 	}
-	struct cim_object o = {
-		.size = size, .digest = *digest, .refs = 1, .region = (uint8_t)type, .has_digest = true
-	};
+	struct cim_object o = { .size = size,
+				.digest = *digest,
+				.refs = 1,
+				.region = (uint8_t)type,
+				.has_digest = true };
 	struct region_file *f = &rw->file[type];
 	uint64_t tail = f->tail;
 	int r = append(rw, type, data, size, &o.off);
@@ -347,7 +304,8 @@ int cim_region_put_metadata(struct cim_region_writer *rw, const void *bytes, siz
 	return 0;
 }
 
-int cim_region_put(struct cim_region_writer *rw, const void *data, size_t size, struct cim_stored *ret)
+int cim_region_put(struct cim_region_writer *rw, const void *data, size_t size,
+		   struct cim_stored *ret)
 {
 	struct cim_digest digest;
 	uint64_t at;
@@ -435,7 +393,8 @@ void cim_region_abort(struct cim_region_writer *rw, uint64_t at, uint64_t size)
 }
 
 /* Whether bytes of the base are those that were just written. */
-static bool same_as_written(struct cim_region_writer *rw, uint64_t base_off, uint64_t at, uint64_t size)
+static bool same_as_written(struct cim_region_writer *rw, uint64_t base_off, uint64_t at,
+			    uint64_t size)
 {
 	const uint8_t *there;
 
@@ -453,8 +412,8 @@ static bool same_as_written(struct cim_region_writer *rw, uint64_t base_off, uin
 	return cim_image_check(rw->base, base_off) == 0;
 }
 
-static bool find_written_in_base(struct cim_region_writer *rw, const struct cim_digest *digest, uint64_t at,
-				 uint64_t size, uint64_t *ret_off)
+static bool find_written_in_base(struct cim_region_writer *rw, const struct cim_digest *digest,
+				 uint64_t at, uint64_t size, uint64_t *ret_off)
 {
 	uint32_t cursor = 0;
 
@@ -531,8 +490,8 @@ static int read_file(int fd, uint64_t at, void *buf, size_t size)
 	return 0;
 }
 
-int cim_region_read(struct cim_region_writer *rw, const struct cim_stored *own, uint64_t off, void *buf,
-		    size_t size)
+int cim_region_read(struct cim_region_writer *rw, const struct cim_stored *own, uint64_t off,
+		    void *buf, size_t size)
 {
 	g_mutex_lock(&rw->lock);
 	const struct cim_object *o = &rw->objects.object[own->where];
@@ -585,7 +544,8 @@ uint64_t cim_region_off(const struct cim_region_writer *rw, const struct cim_sto
 
 static int compare_off(const void *a, const void *b)
 {
-	const struct cim_object *x = *(struct cim_object *const *)a, *y = *(struct cim_object *const *)b;
+	const struct cim_object *x = *(struct cim_object *const *)a,
+				*y = *(struct cim_object *const *)b;
 
 	return (x->off > y->off) - (x->off < y->off);
 }
@@ -688,7 +648,7 @@ static int write_ids(struct cim_region_writer *rw, uint32_t type)
 		.type = (uint8_t)type,
 		.table_off = cim_put32(sizeof(head)),
 	};
-	char guid[CIM_GUID_TEXT], tag[CIM_FILE_NAME];
+	char guid[CIM_GUID_TEXT], tag[CIM_TMPFILE_NAME];
 	int64_t n;
 	g_autofree struct cim_object_disk *table = cim_objects_table(&rw->objects, type, &n);
 

@@ -2,10 +2,11 @@
 /*
  * The region set that a writer makes: three region files without a name, until they are published.
  *
- * Region 0 has the metadata, 1 the data of larger files (4096-aligned), 2 that of small ones.  Every
+ * Region 0 has the metadata, 1 the data of larger files (4096-aligned), 2 that of small ones. Every
  * object that is stored is first looked for, in this set and in those of the base, and stored only
  * if it is new.  Bytes of metadata and of small files are gathered and written in large pieces, for
- * which space is allocated beforehand, so that a full disk is met when something is stored and not later.
+ * which space is allocated beforehand, so that a full disk is met when something is stored and not
+ * later.
  *
  * Any thread may call; one lock guards the bookkeeping, and large data is written outside it.
  */
@@ -13,6 +14,7 @@
 #define CIM_REGION_H
 
 #include "objects.h"
+#include "tmpfile.h"
 
 struct cim_region_writer;
 
@@ -41,17 +43,19 @@ const struct cim_set *cim_region_set(const struct cim_region_writer *rw);
 /** cim_region_bytes - bytes of data that the set holds so far */
 uint64_t cim_region_bytes(struct cim_region_writer *rw);
 
-/** cim_region_put_metadata - store a metadata object, 8-aligned; its region offset in the new image */
+/** cim_region_put_metadata - store a metadata object, 8-aligned; its region offset in the new image
+ */
 int cim_region_put_metadata(struct cim_region_writer *rw, const void *bytes, size_t size,
 			    uint64_t *ret_off);
 
-/** cim_region_put - store a file's data that is in memory, @size > 0; one reference is the caller's */
+/** cim_region_put - store a file's data that is in memory, @size > 0; one reference is the caller's
+ */
 int cim_region_put(struct cim_region_writer *rw, const void *data, size_t size,
 		   struct cim_stored *ret);
 
 /*
- * A larger file's data, in pieces: begin with its size, write each piece that is no hole at its place,
- * and end with the digest of all of it (NULL: it has too much hole to hash), or abort.
+ * A larger file's data, in pieces: begin with its size, write each piece that is no hole at its
+ * place, and end with the digest of all of it (NULL: it has too much hole to hash), or abort.
  */
 int cim_region_begin(struct cim_region_writer *rw, uint64_t size, uint64_t *ret_at);
 int cim_region_write(struct cim_region_writer *rw, uint64_t at, uint64_t off, const void *data,
@@ -67,45 +71,33 @@ void cim_region_unref(struct cim_region_writer *rw, const struct cim_stored *s);
 int cim_region_read(struct cim_region_writer *rw, const struct cim_stored *own, uint64_t off,
 		    void *buf, size_t size);
 
-/** cim_region_seek - as lseek(2) with SEEK_DATA or SEEK_HOLE in an object of @size bytes of this set */
+/** cim_region_seek - as lseek(2) with SEEK_DATA or SEEK_HOLE in an object of @size bytes of this
+ * set */
 int64_t cim_region_seek(struct cim_region_writer *rw, const struct cim_stored *own, uint64_t size,
 			uint64_t off, int whence);
 
-/** cim_region_off - the region offset that stored data has in the new image; after cim_region_seal() */
+/** cim_region_off - the region offset that stored data has in the new image; after
+ * cim_region_seal() */
 uint64_t cim_region_off(const struct cim_region_writer *rw, const struct cim_stored *s);
 
 /**
  * cim_region_seal - take no more data, and give back the space of objects that nobody uses any more
  *
- * Waits for data that is being written, and refuses more (-ESTALE), so that what is published cannot
- * change.  Compacts only where there is enough dead space to be worth the copying; object numbers stay.
- * cim_region_unseal() takes data again, after a commit that failed.
+ * Waits for data that is being written, and refuses more (-ESTALE), so that what is published
+ * cannot change.  Compacts only where there is enough dead space to be worth the copying; object
+ * numbers stay. cim_region_unseal() takes data again, after a commit that failed.
  */
 int cim_region_seal(struct cim_region_writer *rw);
 void cim_region_unseal(struct cim_region_writer *rw);
 
 /*
  * Publishing, for commit.c, which has the order:
- * finish writes everything and the object ID files, sync makes their bytes durable, link gives all their names,
- * unlink takes them back.
+ * finish writes everything and the object ID files, sync makes their bytes durable, link gives all
+ * their names, unlink takes them back.
  */
 int cim_region_finish(struct cim_region_writer *rw);
 int cim_region_sync(struct cim_region_writer *rw);
 int cim_region_link(struct cim_region_writer *rw);
 void cim_region_unlink(struct cim_region_writer *rw);
-
-/* ---- files without a name ---- */
-
-struct cim_tmpfile {
-	int fd;
-	char name[CIM_FILE_NAME]; /* ".cimfs…" where the file system has no O_TMPFILE, else empty */
-};
-
-/** cim_tmpfile_open - a file in @dirfd that nobody sees; @tag makes its fallback name, ".cimfs-TAG" */
-int cim_tmpfile_open(int dirfd, const char *tag, struct cim_tmpfile *ret);
-
-/** cim_tmpfile_link - give it a name that must be free; -EEXIST */
-int cim_tmpfile_link(int dirfd, struct cim_tmpfile *t, const char *name);
-void cim_tmpfile_close(int dirfd, struct cim_tmpfile *t);
 
 #endif

@@ -48,7 +48,8 @@ void cim_store_unref(struct cim_store *store)
 {
 	if (!store || !g_atomic_ref_count_dec(&store->refs))
 		return;
-	g_hash_table_destroy(store->sets); /* empty: every set's user holds a reference to the store */
+	g_hash_table_destroy(
+		store->sets); /* empty: every set's user holds a reference to the store */
 	g_mutex_clear(&store->lock);
 	(void)close(store->dirfd);
 	g_free(store);
@@ -81,7 +82,8 @@ static int map_region(struct cim_store *store, const struct cim_guid *guid, uint
 	return 0;
 }
 
-static int regions_open(struct cim_store *store, const struct cim_set *set, struct cim_regions **ret)
+static int regions_open(struct cim_store *store, const struct cim_set *set,
+			struct cim_regions **ret)
 {
 	struct cim_regions *regions = g_new0(struct cim_regions, 1);
 	int r = 0;
@@ -141,21 +143,26 @@ int cim_store_name_check(const char *name)
 	if (n == 0)
 		return cim_fail(EINVAL, "an image needs a name");
 	if (n > NAME_MAX)
-		return cim_fail(EINVAL, "an image name has at most %d bytes, this one has %zu", NAME_MAX, n);
+		return cim_fail(EINVAL, "an image name has at most %d bytes, this one has %zu",
+				NAME_MAX, n);
 	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return cim_fail(EINVAL, "\"%s\" cannot be an image's name", name);
 	for (const char *p = name; *p; p++) {
 		if (*p == '/')
-			return cim_fail(EINVAL, "\"%s\" has a \"/\"; an image is named without a path", name);
+			return cim_fail(EINVAL,
+					"\"%s\" has a \"/\"; an image is named without a path",
+					name);
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			return cim_fail(EINVAL, "an image name has no control characters (byte %#x)",
+			return cim_fail(EINVAL,
+					"an image name has no control characters (byte %#x)",
 					(unsigned char)*p);
 	}
 	if (strcmp(name, "control") == 0 || strcmp(name, "writer") == 0)
 		return cim_fail(EINVAL, "the name \"%s\" is reserved", name);
 	for (size_t i = 0; i < G_N_ELEMENTS(reserved); i++)
 		if (strncmp(name, reserved[i], strlen(reserved[i])) == 0)
-			return cim_fail(EINVAL, "names that begin with \"%s\" are reserved", reserved[i]);
+			return cim_fail(EINVAL, "names that begin with \"%s\" are reserved",
+					reserved[i]);
 	return 0;
 }
 

@@ -16,16 +16,16 @@
 
 struct cim_store {
 	int dirfd;
-	GMutex lock;	   /* guards sets and the reference counts in them */
-	GHashTable *sets;  /* struct cim_guid -> struct cim_regions */
+	GMutex lock;      /* guards sets and the reference counts in them */
+	GHashTable *sets; /* struct cim_guid -> struct cim_regions */
 	gatomicrefcount refs;
 };
 
 /* The region files of a set that are there. */
 struct cim_regions {
 	struct cim_guid guid;
-	uint32_t n;		    /* as many as the set says */
-	uint32_t refs;		    /* under store->lock */
+	uint32_t n;                 /* as many as the set says */
+	uint32_t refs;              /* under store->lock */
 	struct cim_mapping *region; /* n; size 0: missing or no region file of this format */
 };
 
@@ -42,8 +42,8 @@ void cim_store_unref(struct cim_store *store);
 /**
  * cim_store_regions - the region files of a set, mapped
  *
- * Files that are missing or are no region files do not fail this: what they hold is missing, the rest
- * can be read.  Give back with cim_store_release().
+ * Files that are missing or are no region files do not fail this: what they hold is missing, the
+ * rest can be read.  Give back with cim_store_release().
  *
  * Returns 0, -EMFILE, -ENFILE, -ENOMEM.
  */

@@ -12,8 +12,9 @@
 #include "node.h"
 #include "util.h"
 
-#define MAX_LINKS 0xFFFFu	/* names of a file */
-#define MAX_DEPTH (1u << 20) /* directories up from one to the root, before a damaged base is assumed */
+#define MAX_LINKS 0xFFFFu /* names of a file */
+#define MAX_DEPTH \
+	(1u << 20) /* directories up from one to the root, before a damaged base is assumed */
 
 uint32_t cim_writer_root(const struct cim_writer *w)
 {
@@ -43,7 +44,8 @@ int cim_writer_attr(struct cim_writer *w, uint32_t id, struct cim_attr *ret)
 	return r < 0 ? r : attr_locked(w, id, ret);
 }
 
-int cim_writer_lookup(struct cim_writer *w, uint32_t dir_id, const char *name, size_t n, uint32_t *ret_id)
+int cim_writer_lookup(struct cim_writer *w, uint32_t dir_id, const char *name, size_t n,
+		      uint32_t *ret_id)
 {
 	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&w->lock);
 	struct cim_found found;
@@ -157,7 +159,8 @@ static int free_name(struct cim_writer *w, uint32_t dir_id, const char *name, si
 	return cim_name_valid_linux(name, n);
 }
 
-static void set_name(struct cim_writer *w, struct cim_node *dir, const struct cim_found *f, uint32_t id)
+static void set_name(struct cim_writer *w, struct cim_node *dir, const struct cim_found *f,
+		     uint32_t id)
 {
 	(void)cim_dir_set(w, dir->dir, f->units, f->n_units, id, f->in_base);
 	cim_node_touch(w, dir, true);
@@ -420,8 +423,9 @@ static int resolve_rename(struct cim_writer *w, struct move *from, struct move *
 		return -ENOENT;
 	to->node = NULL;
 	/* In an image that does not mind case, a file may change the case of its own name. */
-	bool same_name = to->dir == from->dir && cim_upcase_compare(&w->upcase, from->name.units, from->name.n_units,
-								    to->name.units, to->name.n_units) == 0;
+	bool same_name = to->dir == from->dir &&
+			 cim_upcase_compare(&w->upcase, from->name.units, from->name.n_units,
+					    to->name.units, to->name.n_units) == 0;
 	if (same_name && !w->case_sensitive) {
 		to->name.n_units = (uint16_t)cim_name_encode(name, n, to->name.units);
 		return 0;

@@ -75,7 +75,8 @@ int cim_copy_range(int in, uint64_t in_off, int out, uint64_t out_off, uint64_t 
 
 		if (did < 0 && errno == EINTR)
 			continue;
-		if (did < 0 && errno != EXDEV && errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
+		if (did < 0 && errno != EXDEV && errno != EINVAL && errno != ENOSYS &&
+		    errno != EOPNOTSUPP)
 			return -errno;
 		/* 0 where there are bytes is a file system that cannot; the read tells which. */
 		if (did <= 0)

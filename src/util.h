@@ -47,9 +47,10 @@ int cim_copy_range(int in, uint64_t in_off, int out, uint64_t out_off, uint64_t 
 
 /* FILETIME: 100 ns ticks since 1601-01-01 UTC; format.md, metadata.md §8. */
 #define CIM_TICKS_PER_SEC 10000000ll
-#define CIM_TICKS_UNIX	  116444736000000000ll /* 1970-01-01 */
+#define CIM_TICKS_UNIX    116444736000000000ll /* 1970-01-01 */
 
-/** cim_ticks_from_timespec - floor to 100 ns; before 1601 is clamped to 0, past the format to its end */
+/** cim_ticks_from_timespec - floor to 100 ns; before 1601 is clamped to 0, past the format to its
+ * end */
 uint64_t cim_ticks_from_timespec(struct timespec ts);
 
 /** cim_ticks_to_timespec - with a nanosecond part of 0..999999900, also before 1970 */

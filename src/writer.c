@@ -20,7 +20,8 @@ static int check_names(const char *existing, const char *new_name)
 	int r = 0;
 
 	if (!existing && !new_name)
-		return cim_fail(EINVAL, "an image to start from, a new image, or both must be named");
+		return cim_fail(EINVAL,
+				"an image to start from, a new image, or both must be named");
 	if (existing)
 		r = cim_store_name_check(existing);
 	if (r == 0 && new_name)
@@ -42,14 +43,19 @@ static int check_there(const struct cim_store *store, const char *existing, cons
 		       bool replaces)
 {
 	if (existing && faccessat(store->dirfd, existing, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? cim_fail(ENOENT, "there is no image \"%s\" in the directory", existing) :
-					 cim_fail(errno, "\"%s\": %s", existing, g_strerror(errno));
+		return errno == ENOENT
+			       ? cim_fail(ENOENT, "there is no image \"%s\" in the directory",
+					  existing)
+			       : cim_fail(errno, "\"%s\": %s", existing, g_strerror(errno));
 	if (!replaces && faccessat(store->dirfd, new_name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-		return cim_fail(EEXIST, "there is a file \"%s\" in the directory; choose another name", new_name);
+		return cim_fail(EEXIST,
+				"there is a file \"%s\" in the directory; choose another name",
+				new_name);
 	return 0;
 }
 
-/* Whatever is wrong with it, an existing image that cannot be read is a damaged one to the caller. */
+/* Whatever is wrong with it, an existing image that cannot be read is a damaged one to the caller.
+ */
 static int open_base(struct cim_writer *w, enum cim_case cmp)
 {
 	int r = cim_image_open(w->store, w->existing, &w->base);
@@ -61,7 +67,8 @@ static int open_base(struct cim_writer *w, enum cim_case cmp)
 	w->base_last_id = cim_image_last_id(w->base);
 	w->root_id = w->base->fs.root_id;
 	if (w->base_last_id < w->root_id)
-		return cim_fail(CIM_ECORRUPT, "image \"%s\" cannot be read: its last file table is damaged",
+		return cim_fail(CIM_ECORRUPT,
+				"image \"%s\" cannot be read: its last file table is damaged",
 				w->existing);
 	w->upcase = w->base->upcase;
 	w->case_sensitive = cim_image_is_case_sensitive(w->base);
@@ -69,8 +76,8 @@ static int open_base(struct cim_writer *w, enum cim_case cmp)
 		w->upcase.disk = NULL;
 	if ((cmp == CIM_CASE_SENSITIVE && !w->case_sensitive) ||
 	    (cmp == CIM_CASE_INSENSITIVE && w->case_sensitive))
-		return cim_fail(EINVAL, "\"%s\" is case-%s, and a fork keeps its base's case", w->existing,
-				w->case_sensitive ? "sensitive" : "insensitive");
+		return cim_fail(EINVAL, "\"%s\" is case-%s, and a fork keeps its base's case",
+				w->existing, w->case_sensitive ? "sensitive" : "insensitive");
 	return 0;
 }
 

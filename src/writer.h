@@ -2,9 +2,10 @@
 /*
  * The writer of an image: a POSIX tree to be changed and then committed.
  *
- * It starts empty or as an existing image (its *base*), holds the directory's lock until it is closed, and
- * shows nothing to anyone else before cim_writer_commit().  Only what changes is in memory: a file of
- * the base becomes a node when it is touched, a directory gets a table of its differences.
+ * It starts empty or as an existing image (its *base*), holds the directory's lock until it is
+ * closed, and shows nothing to anyone else before cim_writer_commit().  Only what changes is in
+ * memory: a file of the base becomes a node when it is touched, a directory gets a table of its
+ * differences.
  *
  * Files are named by ID.  An ID of the base is that file; new files get IDs behind the base's
  * last for this session (the commit may give them others).  Any function may be called from any
@@ -38,7 +39,8 @@ enum cim_case { CIM_CASE_BASE, CIM_CASE_SENSITIVE, CIM_CASE_INSENSITIVE };
 int cim_writer_open(struct cim_store *store, const char *existing, const char *new_name,
 		    enum cim_case cmp, struct cim_writer **ret);
 
-/** cim_writer_open_path - the same for a directory by path; -ENOENT, -ENOTDIR, … after the names' check */
+/** cim_writer_open_path - the same for a directory by path; -ENOENT, -ENOTDIR, … after the names'
+ * check */
 int cim_writer_open_path(const char *path, const char *existing, const char *new_name,
 			 enum cim_case cmp, struct cim_writer **ret);
 
@@ -78,12 +80,14 @@ int cim_writer_readlink(struct cim_writer *w, uint32_t id, char *ret);
 /** Called with each name of a directory; a non-zero result ends the walk and is returned. */
 typedef int (*cim_writer_list_fn)(void *arg, const char *name, size_t n, uint32_t id);
 
-/** cim_writer_list - every name of a directory, in no order, none twice; @fn must not call the writer */
+/** cim_writer_list - every name of a directory, in no order, none twice; @fn must not call the
+ * writer */
 int cim_writer_list(struct cim_writer *w, uint32_t dir_id, cim_writer_list_fn fn, void *arg);
 
 struct cim_make {
-	uint32_t mode;	/* type and permissions as asked for */
-	uint32_t umask; /* taken away unless the directory has a default ACL; 0 to take mode as it is */
+	uint32_t mode;  /* type and permissions as asked for */
+	uint32_t umask; /* taken away unless the directory has a default ACL; 0 to take mode as it
+			   is */
 	uint32_t uid, gid;
 	uint32_t major, minor; /* of devices */
 	const char *target;    /* of symlinks */
@@ -92,10 +96,11 @@ struct cim_make {
 /**
  * cim_writer_make - create a file of any type
  *
- * A set-group-ID directory hands its group on, and the bit to directories; a default ACL is inherited.
- * The file starts with no lookups; see cim_writer_ref().
+ * A set-group-ID directory hands its group on, and the bit to directories; a default ACL is
+ * inherited. The file starts with no lookups; see cim_writer_ref().
  *
- * Returns 0, -EEXIST, -ENOENT (the directory was removed), -ENOTDIR, -EINVAL or -ENAMETOOLONG (name, target).
+ * Returns 0, -EEXIST, -ENOENT (the directory was removed), -ENOTDIR, -EINVAL or -ENAMETOOLONG
+ * (name, target).
  */
 int cim_writer_make(struct cim_writer *w, uint32_t dir_id, const char *name, size_t n,
 		    const struct cim_make *make, uint32_t *ret_id);
@@ -111,19 +116,22 @@ int cim_writer_rmdir(struct cim_writer *w, uint32_t dir_id, const char *name, si
 int cim_writer_rename(struct cim_writer *w, uint32_t dir_id, const char *name, size_t n,
 		      uint32_t new_dir_id, const char *new_name, size_t new_n, unsigned int flags);
 
-#define CIM_SET_MODE	 (1u << 0) /* permissions; an access ACL follows */
-#define CIM_SET_UID	 (1u << 1)
-#define CIM_SET_GID	 (1u << 2)
-#define CIM_SET_SIZE	 (1u << 3)
+#define CIM_SET_MODE     (1u << 0) /* permissions; an access ACL follows */
+#define CIM_SET_UID      (1u << 1)
+#define CIM_SET_GID      (1u << 2)
+#define CIM_SET_SIZE     (1u << 3)
 #define CIM_SET_ACCESSED (1u << 4)
-#define CIM_SET_WRITTEN	 (1u << 5)
-#define CIM_SET_CHANGED	 (1u << 6) /* else a change sets it to now */
-#define CIM_SET_CREATED	 (1u << 7)
+#define CIM_SET_WRITTEN  (1u << 5)
+#define CIM_SET_CHANGED  (1u << 6) /* else a change sets it to now */
+#define CIM_SET_CREATED  (1u << 7)
 
-/** cim_writer_set - set the fields of @attr that @mask names; -EISDIR, -EINVAL, -EFBIG (size), -ENOSPC */
-int cim_writer_set(struct cim_writer *w, uint32_t id, unsigned int mask, const struct cim_attr *attr);
+/** cim_writer_set - set the fields of @attr that @mask names; -EISDIR, -EINVAL, -EFBIG (size),
+ * -ENOSPC */
+int cim_writer_set(struct cim_writer *w, uint32_t id, unsigned int mask,
+		   const struct cim_attr *attr);
 
-/** As setxattr(2) and its kin: -EEXIST, -ENODATA, -ERANGE, -E2BIG, -EOPNOTSUPP (a namespace not stored) */
+/** As setxattr(2) and its kin: -EEXIST, -ENODATA, -ERANGE, -E2BIG, -EOPNOTSUPP (a namespace not
+ * stored) */
 int cim_writer_set_xattr(struct cim_writer *w, uint32_t id, const char *name, const void *value,
 			 size_t size, int flags);
 ssize_t cim_writer_get_xattr(struct cim_writer *w, uint32_t id, const char *name, void *buf,
@@ -141,10 +149,11 @@ void cim_writer_unref(struct cim_writer *w, uint32_t id, uint64_t n);
 
 /* ---- data ---- */
 
-#define CIM_OPEN_WRITE	  (1u << 0)
+#define CIM_OPEN_WRITE    (1u << 0)
 #define CIM_OPEN_TRUNCATE (1u << 1)
 
-/** cim_writer_open_file, cim_writer_close_file - a regular file's data; each open is closed with the same flags */
+/** cim_writer_open_file, cim_writer_close_file - a regular file's data; each open is closed with
+ * the same flags */
 int cim_writer_open_file(struct cim_writer *w, uint32_t id, unsigned int flags);
 
 /**
@@ -157,9 +166,11 @@ void cim_writer_close_file(struct cim_writer *w, uint32_t id, unsigned int flags
 ssize_t cim_writer_read(struct cim_writer *w, uint32_t id, uint64_t off, void *buf, size_t size);
 
 /** cim_writer_write - returns @size or an error; a file is open for writing meanwhile */
-ssize_t cim_writer_write(struct cim_writer *w, uint32_t id, uint64_t off, const void *buf, size_t size);
+ssize_t cim_writer_write(struct cim_writer *w, uint32_t id, uint64_t off, const void *buf,
+			 size_t size);
 
-/** cim_writer_fallocate - fallocate(2) with @mode 0, KEEP_SIZE, PUNCH_HOLE | KEEP_SIZE or ZERO_RANGE */
+/** cim_writer_fallocate - fallocate(2) with @mode 0, KEEP_SIZE, PUNCH_HOLE | KEEP_SIZE or
+ * ZERO_RANGE */
 int cim_writer_fallocate(struct cim_writer *w, uint32_t id, int mode, uint64_t off, uint64_t size);
 int64_t cim_writer_seek(struct cim_writer *w, uint32_t id, uint64_t off, int whence);
 
@@ -170,8 +181,9 @@ int64_t cim_writer_seek(struct cim_writer *w, uint32_t id, uint64_t off, int whe
  * @holes: look for holes with SEEK_DATA, and keep them
  * @buf: CIM_PUT_BUFFER bytes of the caller's, so that threads can each have one
  *
- * For importers: data goes from the file to where it stays, hashed on the way, and is dropped where the
- * base or this writer has the same.  Times are not touched.  Returns 0, -EIO (the file shrank), …
+ * For importers: data goes from the file to where it stays, hashed on the way, and is dropped where
+ * the base or this writer has the same.  Times are not touched.  Returns 0, -EIO (the file shrank),
+ * …
  */
 #define CIM_PUT_BUFFER (1024 * 1024)
 int cim_writer_put(struct cim_writer *w, uint32_t id, int fd, uint64_t size, bool holes, void *buf);

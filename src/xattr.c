@@ -26,8 +26,8 @@ static int compare_names(const char *a, size_t na, const char *b, size_t nb)
 	return order ? order : (na > nb) - (na < nb);
 }
 
-static int add_value(struct cim_ea_list *l, const char *name, const void *prefix, size_t prefix_size,
-		     const void *value, size_t value_size)
+static int add_value(struct cim_ea_list *l, const char *name, const void *prefix,
+		     size_t prefix_size, const void *value, size_t value_size)
 {
 	g_autofree uint8_t *whole = g_try_malloc(prefix_size + value_size + 1);
 
@@ -59,7 +59,8 @@ int cim_node_set_ea(struct cim_node *node, const char *name, const void *prefix,
 			done = true;
 		}
 		if (r == 0 && order != 0)
-			r = cim_ea_list_add(&l, ea.name, ea.name_size, ea.flags, ea.value, ea.value_size);
+			r = cim_ea_list_add(&l, ea.name, ea.name_size, ea.flags, ea.value,
+					    ea.value_size);
 	}
 	if (r == 0 && !done)
 		r = add_value(&l, name, prefix, prefix_size, value, value_size);
@@ -123,8 +124,8 @@ static struct cim_ads *stream_at(const struct cim_node *node, guint i)
 }
 
 /* The place of a stream in the table, which is sorted; whether it is there. */
-static bool find_stream(const struct cim_writer *w, const struct cim_node *node, const uint16_t *units,
-			size_t n, guint *ret)
+static bool find_stream(const struct cim_writer *w, const struct cim_node *node,
+			const uint16_t *units, size_t n, guint *ret)
 {
 	guint i = 0;
 	int order = 1;
@@ -140,8 +141,8 @@ static bool find_stream(const struct cim_writer *w, const struct cim_node *node,
 	return order == 0;
 }
 
-static bool find_xattr_stream(const struct cim_writer *w, const struct cim_node *node, const char *xattr,
-			      guint *ret)
+static bool find_xattr_stream(const struct cim_writer *w, const struct cim_node *node,
+			      const char *xattr, guint *ret)
 {
 	uint16_t units[CIM_XATTR_NAME_MAX + sizeof(STREAM_PREFIX)];
 	int n = stream_name(xattr, units);
@@ -155,8 +156,8 @@ static void remove_stream(struct cim_writer *w, struct cim_node *node, guint i)
 	g_array_remove_index(node->streams, i);
 }
 
-static int set_stream(struct cim_writer *w, struct cim_node *node, const char *xattr, const void *value,
-		      size_t size)
+static int set_stream(struct cim_writer *w, struct cim_node *node, const char *xattr,
+		      const void *value, size_t size)
 {
 	struct cim_ads s = { .size = size };
 	uint16_t units[CIM_XATTR_NAME_MAX + sizeof(STREAM_PREFIX)];
@@ -213,7 +214,8 @@ static int load_eas(struct cim_writer *w, const struct cim_entry *e, struct cim_
 	cim_ea_iter_init(&it, eas, size);
 	while (r == 0 && cim_ea_iter_next(&it, &ea) == 1)
 		if (!cim_posix_owns_ea(&ea))
-			r = cim_ea_list_add(&l, ea.name, ea.name_size, ea.flags, ea.value, ea.value_size);
+			r = cim_ea_list_add(&l, ea.name, ea.name_size, ea.flags, ea.value,
+					    ea.value_size);
 	if (r < 0) {
 		cim_ea_list_clear(&l);
 		return r;
@@ -257,7 +259,8 @@ int cim_node_load_xattrs(struct cim_writer *w, const struct cim_entry *e, struct
 
 /* ---- the four calls ---- */
 
-/* Under the name that it gets here (@ea_name, NULL: it has none), and the literal one of other software. */
+/* Under the name that it gets here (@ea_name, NULL: it has none), and the literal one of other
+ * software. */
 static bool drop_eas(struct cim_node *node, const char *name, const char *ea_name)
 {
 	struct cim_ea ea;
@@ -291,15 +294,15 @@ static bool drop_xattr(struct cim_writer *w, struct cim_node *node, const char *
 }
 
 /* As an EA, or as a stream where none can hold it.  The new value is in before others go. */
-static int put_xattr(struct cim_writer *w, struct cim_node *node, const char *name, const void *value,
-		     size_t size)
+static int put_xattr(struct cim_writer *w, struct cim_node *node, const char *name,
+		     const void *value, size_t size)
 {
 	char ea_name[CIM_XATTR_NAME_MAX + 4];
 	bool prefixed;
 	int n = cim_ea_from_xattr(name, ea_name, &prefixed);
 	int r = n > 0 ? cim_node_set_ea(node, ea_name, LX_PREFIX, prefixed ? strlen(LX_PREFIX) : 0,
-					size ? value : "", size) :
-			n;
+					size ? value : "", size)
+		      : n;
 
 	if (r == 0) {
 		(void)drop_stream(w, node, name);
@@ -339,7 +342,8 @@ static bool is_acl(const char *name)
 	return strcmp(name, CIM_ACL_ACCESS) == 0 || strcmp(name, CIM_ACL_DEFAULT) == 0;
 }
 
-static ssize_t get_locked(struct cim_writer *w, uint32_t id, const char *name, void *buf, size_t size)
+static ssize_t get_locked(struct cim_writer *w, uint32_t id, const char *name, void *buf,
+			  size_t size)
 {
 	const struct cim_node *node = cim_node_find(w, id);
 	char this_name[CIM_XATTR_NAME_MAX + 1];
@@ -357,7 +361,8 @@ static ssize_t get_locked(struct cim_writer *w, uint32_t id, const char *name, v
 	}
 	cim_ea_iter_init(&it, node->eas, node->eas_size);
 	while (cim_ea_iter_next(&it, &ea) == 1) {
-		if (!cim_ea_to_xattr(&ea, this_name, &value, &value_size) || strcmp(this_name, name) != 0)
+		if (!cim_ea_to_xattr(&ea, this_name, &value, &value_size) ||
+		    strcmp(this_name, name) != 0)
 			continue;
 		if (size > 0 && size < value_size)
 			return -ERANGE;
@@ -365,8 +370,8 @@ static ssize_t get_locked(struct cim_writer *w, uint32_t id, const char *name, v
 			memcpy(buf, value, value_size);
 		return (ssize_t)value_size;
 	}
-	return find_xattr_stream(w, node, name, &i) ? read_stream(w, stream_at(node, i), buf, size) :
-						      -ENODATA;
+	return find_xattr_stream(w, node, name, &i) ? read_stream(w, stream_at(node, i), buf, size)
+						    : -ENODATA;
 }
 
 int cim_writer_set_xattr(struct cim_writer *w, uint32_t id, const char *name, const void *value,
@@ -397,7 +402,8 @@ int cim_writer_set_xattr(struct cim_writer *w, uint32_t id, const char *name, co
 	return put_xattr(w, node, name, value, size);
 }
 
-ssize_t cim_writer_get_xattr(struct cim_writer *w, uint32_t id, const char *name, void *buf, size_t size)
+ssize_t cim_writer_get_xattr(struct cim_writer *w, uint32_t id, const char *name, void *buf,
+			     size_t size)
 {
 	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&w->lock);
 	int r = cim_writer_usable(w);
