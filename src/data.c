@@ -369,10 +369,9 @@ ssize_t cim_writer_read(struct cim_writer *w, uint32_t id, uint64_t off, void *b
 	return n;
 }
 
-ssize_t cim_writer_write(struct cim_writer *w, uint32_t id, uint64_t off, const void *buf,
-			 size_t size)
+/* A file's content, to be changed now; end_change() ends it. */
+static int begin_change(struct cim_writer *w, uint32_t id, struct cim_content **ret)
 {
-	struct cim_content *c;
 	struct cim_node *node;
 
 	g_mutex_lock(&w->lock);
@@ -382,7 +381,15 @@ ssize_t cim_writer_write(struct cim_writer *w, uint32_t id, uint64_t off, const 
 		return r;
 	}
 	cim_node_touch(w, node, true);
-	r = change(w, node, UINT64_MAX, &c);
+	return change(w, node, UINT64_MAX, ret);
+}
+
+ssize_t cim_writer_write(struct cim_writer *w, uint32_t id, uint64_t off, const void *buf,
+			 size_t size)
+{
+	struct cim_content *c;
+	int r = begin_change(w, id, &c);
+
 	if (r < 0)
 		return r;
 	r = cim_content_write(c, off, buf, size);
@@ -395,7 +402,6 @@ int cim_writer_fallocate(struct cim_writer *w, uint32_t id, int mode, uint64_t o
 	bool clear = mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE);
 	bool keep = mode & FALLOC_FL_KEEP_SIZE;
 	struct cim_content *c;
-	struct cim_node *node;
 	uint64_t end;
 
 	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE) ||
@@ -403,14 +409,7 @@ int cim_writer_fallocate(struct cim_writer *w, uint32_t id, int mode, uint64_t o
 		return -EOPNOTSUPP;
 	if (size == 0 || __builtin_add_overflow(off, size, &end))
 		return size == 0 ? -EINVAL : -EFBIG;
-	g_mutex_lock(&w->lock);
-	int r = regular_node(w, id, &node);
-	if (r < 0) {
-		g_mutex_unlock(&w->lock);
-		return r;
-	}
-	cim_node_touch(w, node, true);
-	r = change(w, node, UINT64_MAX, &c);
+	int r = begin_change(w, id, &c);
 	if (r < 0)
 		return r;
 	if (clear)

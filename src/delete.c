@@ -11,16 +11,6 @@
 #include "lock.h"
 #include "util.h"
 
-static guint guid_hash(gconstpointer key)
-{
-	return cim_load32(key);
-}
-
-static gboolean guid_equal(gconstpointer a, gconstpointer b)
-{
-	return memcmp(a, b, sizeof(struct cim_guid)) == 0;
-}
-
 int cim_references(struct cim_store *store, const char *except, GHashTable **ret)
 {
 	g_auto(GStrv) names = NULL;
@@ -28,7 +18,7 @@ int cim_references(struct cim_store *store, const char *except, GHashTable **ret
 
 	if (r < 0)
 		return r;
-	g_autoptr(GHashTable) sets = g_hash_table_new_full(guid_hash, guid_equal, g_free, NULL);
+	g_autoptr(GHashTable) sets = g_hash_table_new_full(cim_guid_hash, cim_guid_equal, g_free, NULL);
 	for (char **name = names; *name; name++) {
 		g_autofree struct cim_set *listed = NULL;
 		uint32_t n;

@@ -12,12 +12,12 @@
 #include "error.h"
 #include "util.h"
 
-static guint guid_hash(gconstpointer key)
+guint cim_guid_hash(gconstpointer key)
 {
 	return cim_load32(key); /* GUIDs are random */
 }
 
-static gboolean guid_equal(gconstpointer a, gconstpointer b)
+gboolean cim_guid_equal(gconstpointer a, gconstpointer b)
 {
 	return memcmp(a, b, sizeof(struct cim_guid)) == 0;
 }
@@ -31,7 +31,7 @@ int cim_store_open(int dirfd, const char *path, struct cim_store **ret)
 				g_strerror(errno));
 	struct cim_store *store = g_new0(struct cim_store, 1);
 	store->dirfd = cim_steal_fd(&fd);
-	store->sets = g_hash_table_new(guid_hash, guid_equal);
+	store->sets = g_hash_table_new(cim_guid_hash, cim_guid_equal);
 	g_mutex_init(&store->lock);
 	g_atomic_ref_count_init(&store->refs);
 	*ret = store;

@@ -72,4 +72,8 @@ bool cim_store_is_image(struct cim_store *store, const char *name);
  */
 int cim_store_list(struct cim_store *store, char ***ret);
 
+/* For hash tables of struct cim_guid. */
+guint cim_guid_hash(gconstpointer guid);
+gboolean cim_guid_equal(gconstpointer a, gconstpointer b);
+
 #endif
