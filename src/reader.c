@@ -288,7 +288,7 @@ static int walk_follow(struct walk *w, uint32_t id, const char *rest)
  */
 static int walk_step(struct walk *w, const char *part, size_t n, const char *rest, bool follow)
 {
-	bool last = rest[strspn(rest, "/\\")] == '\0';
+	bool last = rest[strspn(rest, "/")] == '\0';
 	struct cim_attr attr;
 	uint32_t id;
 
@@ -321,11 +321,12 @@ int cim_path_lookup(const struct cim_image *img, const char *path, bool follow, 
 	struct walk w = { .img = img, .dirs = g_array_new(FALSE, FALSE, sizeof(uint32_t)) };
 	int r = strlen(path) > CIM_PATH_UNITS_MAX ? -ENAMETOOLONG : 0;
 
-	w.rest = g_strdup(path);
+	/* Windows' separator is the caller's; in the target of a symlink it is part of a name. */
+	w.rest = g_strdelimit(g_strdup(path), "\\", '/');
 	g_array_append_val(w.dirs, img->fs.root_id);
 	while (r == 0) {
-		const char *part = w.rest + strspn(w.rest, "/\\");
-		size_t n = strcspn(part, "/\\");
+		const char *part = w.rest + strspn(w.rest, "/");
+		size_t n = strcspn(part, "/");
 
 		if (n == 0)
 			break;

@@ -2,8 +2,8 @@
 # shellcheck shell=bash
 # What the shell tests share: TAP, a directory of their own, and the daemon.
 #
-# A test sources this file, makes checks and ends with done_testing.  It works only below $T, which
-# is new for each run; what it has started or mounted there goes with it, however it ends.
+# To be sourced, by bash.  A test makes checks and ends with plan.  It works only below $tmp, which is
+# new for each run; what it has started or mounted there goes with it, however it ends.
 
 : "${top_srcdir:=.}" "${top_builddir:=.}" "${CC:=cc}"
 : "${CIMFSD:=$top_builddir/cimfsd}" "${CIMFS:=$top_builddir/cimfs}"
@@ -14,9 +14,12 @@ unset CDPATH GREP_OPTIONS
 umask 022
 
 LIMIT=${CIMFS_TEST_LIMIT:-120} # seconds of one command
-T=$(mktemp -d "${TMPDIR:-/tmp}/cimfs-test.XXXXXXXX") || exit 1
-T=$(cd -- "$T" && pwd -P)
-chmod 711 "$T" # a daemon of another user may have to pass through
+# $tmp is the test's; beside it are the daemon's log and what a command last printed.
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/cimfs-test-XXXXXX") || exit 1
+scratch=$(cd -- "$scratch" && pwd -P)
+tmp=$scratch/tmp
+mkdir "$tmp"
+chmod 711 "$scratch" # other users may have to pass through
 
 n_checks=0
 n_failed=0
@@ -58,9 +61,9 @@ fail()
 	echo "not ok $n_checks - $1"
 	shift
 	[ $# -eq 0 ] || diag "$@"
-	if [ -s "$T/log" ]; then
+	if [ -s "$scratch/log" ]; then
 		diag "the end of the daemon's log:"
-		tail -n 10 "$T/log" | sed 's/^/#   /'
+		tail -n 10 "$scratch/log" | sed 's/^/#   /'
 	fi
 }
 
@@ -80,11 +83,11 @@ ok()
 	local desc=$1 status=0
 
 	shift
-	limited "$@" >"$T/out" 2>&1 </dev/null || status=$?
+	limited "$@" >"$scratch/out" 2>&1 || status=$?
 	if [ "$status" -eq 0 ]; then
 		pass "$desc"
 	else
-		fail "$desc" "exit status $status of: $*" "$(tail -n 20 "$T/out")"
+		fail "$desc" "exit status $status of: $*" "$(tail -n 20 "$scratch/out")"
 	fi
 	return "$status"
 }
@@ -95,11 +98,11 @@ exits_with()
 	local desc=$1 want=$2 status=0
 
 	shift 2
-	limited "$@" >"$T/out" 2>&1 </dev/null || status=$?
+	limited "$@" >"$scratch/out" 2>&1 || status=$?
 	if [ "$status" -eq "$want" ]; then
 		pass "$desc"
 	else
-		fail "$desc" "exit status $status, not $want, of: $*" "$(tail -n 20 "$T/out")"
+		fail "$desc" "exit status $status, not $want, of: $*" "$(tail -n 20 "$scratch/out")"
 	fi
 }
 
@@ -109,12 +112,12 @@ fails_with()
 	local desc=$1 text=$2 status=0
 
 	shift 2
-	limited "$@" >"$T/out" 2>&1 </dev/null || status=$?
-	if [ "$status" -ne 0 ] && [ "$status" -ne 124 ] && grep -qF -- "$text" "$T/out"; then
+	limited "$@" >"$scratch/out" 2>&1 || status=$?
+	if [ "$status" -ne 0 ] && [ "$status" -ne 124 ] && grep -qF -- "$text" "$scratch/out"; then
 		pass "$desc"
 	else
 		fail "$desc" "wanted \"$text\", got exit status $status of: $*" \
-			"$(tail -n 20 "$T/out")"
+			"$(tail -n 20 "$scratch/out")"
 	fi
 }
 
@@ -148,7 +151,8 @@ same()
 	fi
 }
 
-done_testing()
+# plan - the end: how many checks there were, and the exit status
+plan()
 {
 	echo "1..$n_checks"
 	[ "$n_failed" -eq 0 ]
@@ -164,7 +168,7 @@ is_root()
 
 have()
 {
-	command -v "$1" >"$T/have"
+	command -v "$1" >"$scratch/have"
 }
 
 # need_fuse - skip the test as a whole where nothing can be mounted
@@ -176,11 +180,11 @@ need_fuse()
 
 # ---- files ----
 
-# new_dir - sets $dir to a new directory below $T
+# new_dir - sets $dir to a new directory below $tmp
 new_dir()
 {
 	n_dirs=$((n_dirs + 1))
-	dir=$T/$n_dirs
+	dir=$tmp/$n_dirs
 	mkdir "$dir"
 }
 
@@ -214,9 +218,9 @@ only_images()
 	shift
 	for name; do
 		image_files "$where" "$name"
-	done | sort -u >"$T/files.want"
-	find "$where" -mindepth 1 -printf '%P\n' | sort >"$T/files.got"
-	diff "$T/files.want" "$T/files.got"
+	done | sort -u >"$scratch/files.want"
+	find "$where" -mindepth 1 -printf '%P\n' | sort >"$scratch/files.got"
+	diff "$scratch/files.want" "$scratch/files.got"
 }
 
 # forget_caches - let the kernel ask again, where it lets itself be told so
@@ -239,7 +243,7 @@ mounted()
 # answers MOUNTPOINT - whether there is somebody behind it
 answers()
 {
-	mounted "$1" && timeout -k 1 10 stat "$1" >"$T/out" 2>&1
+	mounted "$1" && timeout -k 1 10 stat "$1" >"$scratch/out" 2>&1
 }
 
 # wait_for CMD… - until it succeeds, half a minute at most
@@ -256,22 +260,22 @@ wait_for()
 
 is_up_or_over()
 {
-	answers "$1" || ! kill -0 "$2" 2>>"$T/log"
+	answers "$1" || ! kill -0 "$2" 2>>"$scratch/log"
 }
 
 # start_cimfsd [OPTION…] SOURCE [MOUNTPOINT] - in the foreground of a process of its own, which
-# writes to $T/log; $daemon is its number.  Returns when the mount is there.
+# writes to $scratch/log; $daemon is its number.  Returns when the mount is there.
 start_cimfsd()
 {
 	local point=${!#}
 
-	"$CIMFSD" -f "$@" >>"$T/log" 2>&1 </dev/null &
+	"$CIMFSD" -f "$@" >>"$scratch/log" 2>&1 </dev/null &
 	daemon=$!
 	daemon_of[$point]=$daemon
 	if wait_for is_up_or_over "$point" "$daemon" && answers "$point"; then
 		return 0
 	fi
-	diag "cimfsd $* did not mount:" "$(tail -n 5 "$T/log")"
+	diag "cimfsd $* did not mount:" "$(tail -n 5 "$scratch/log")"
 	return 1
 }
 
@@ -281,13 +285,13 @@ reap()
 	local pid=${daemon_of[$1]} killer status=0
 
 	unset "daemon_of[$1]"
-	(sleep 30 && kill -9 "$pid") >>"$T/log" 2>&1 &
+	(sleep 30 && kill -9 "$pid") >>"$scratch/log" 2>&1 &
 	killer=$!
-	{ wait "$pid" || status=$?; } 2>>"$T/log"
-	if ! kill "$killer" 2>>"$T/log"; then
+	{ wait "$pid" || status=$?; } 2>>"$scratch/log"
+	if ! kill "$killer" 2>>"$scratch/log"; then
 		status=124
 	fi
-	{ wait "$killer"; } 2>>"$T/log"
+	{ wait "$killer"; } 2>>"$scratch/log"
 	return "$status"
 }
 
@@ -326,19 +330,19 @@ clean_up()
 
 	trap '' INT TERM
 	for pid in $(jobs -p); do
-		kill -9 "$pid" 2>>"$T/log"
+		kill -9 "$pid" 2>>"$scratch/log"
 	done
 	cd /
 	# Those mounted last are above the others.
 	for ((i = 0; i < 3; i++)); do
-		awk -v top="$T/" 'index($5, top) == 1 { print $5 }' /proc/self/mountinfo | sort -r |
+		awk -v top="$scratch/" 'index($5, top) == 1 { print $5 }' /proc/self/mountinfo | sort -r |
 			while read -r point; do
-				fusermount3 -u -z -- "$point" 2>>"$T/log" ||
-					umount -l -- "$point" 2>>"$T/log"
+				fusermount3 -u -z -- "$point" 2>>"$scratch/log" ||
+					umount -l -- "$point" 2>>"$scratch/log"
 			done
 	done
 	# rm must not go into what would not be unmounted
-	rm -rf --one-file-system -- "$T"
+	rm -rf --one-file-system -- "$scratch"
 	exit "$status"
 }
 trap clean_up EXIT

@@ -3,7 +3,8 @@
 # The cimfs command: import, ls, cat, info.  Needs no mount and no privileges, but does more as root.
 set -u
 
-: "${top_srcdir:=.}" "${CIMFS:=./cimfs}"
+: "${top_srcdir:=.}"
+# shellcheck source=tests/lib.sh
 . "$top_srcdir/tests/lib.sh"
 
 export LC_ALL=C.UTF-8 TZ=UTC

@@ -8,7 +8,6 @@
 #include "config.h"
 
 #include <fcntl.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
