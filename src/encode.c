@@ -68,7 +68,8 @@ static void number_files(struct encoder *e)
 	while (g_hash_table_iter_next(&it, NULL, &value)) {
 		const struct cim_node *node = value;
 
-		if (node->changed_entry && node->n_links > 0)
+		/* One whose data changed is written even if it is deleted: it may have names not counted. */
+		if (node->changed_entry && (node->n_links > 0 || node->was_stored))
 			g_ptr_array_add(e->changed, value);
 	}
 	g_ptr_array_sort(e->changed, compare_ids);

@@ -112,14 +112,14 @@ void cim_node_put(struct cim_writer *w, struct cim_node *node)
 {
 	if (node->n_links > 0 || node->n_opens > 0 || node->id == w->root_id)
 		return;
-	/* How often a kernel holds a file of the base is not known: its node stays, its data goes.
+	/*
+	 * A file of the base stays: how often a kernel holds it is not known, and one from elsewhere
+	 * may have names that were not counted.
 	 */
-	if (node->id > w->base_last_id && node->n_lookups > 0)
+	if (node->id <= w->base_last_id || node->n_lookups > 0)
 		return;
 	if (S_ISREG(node->mode))
 		cim_node_drop_data(w, node);
-	if (node->id <= w->base_last_id)
-		return;
 	g_ptr_array_index(w->new_nodes, node->id - w->base_last_id - 1) = NULL;
 	w->n_changed--;
 	cim_node_free(node);
@@ -342,6 +342,10 @@ int cim_dir_resolve(struct cim_writer *w, uint32_t dir_id, const char *name, siz
 	ret->id = d ? d->id : ret->in_base ? cim_links_id(&links, i) : 0;
 	if (ret->id == 0 && ret->in_base)
 		respell(w, name, n, ret);
+	/* It has a name after all: images from elsewhere do not count links. */
+	struct cim_node *named = ret->id ? cim_node_find(w, ret->id) : NULL;
+	if (named && named->n_links == 0)
+		named->n_links = 1;
 	return 0;
 }
 

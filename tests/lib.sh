@@ -19,11 +19,13 @@ scratch=$(mktemp -d "${TMPDIR:-/tmp}/cimfs-test-XXXXXX") || exit 1
 scratch=$(cd -- "$scratch" && pwd -P)
 tmp=$scratch/tmp
 mkdir "$tmp"
+: >"$scratch/log"
 chmod 711 "$scratch" # other users may have to pass through
 
 n_checks=0
 n_failed=0
 n_dirs=0
+n_logged=0 # lines of the log that a diagnosis has shown
 declare -A daemon_of # mount point -> process
 
 # ---- TAP ----
@@ -53,7 +55,7 @@ pass()
 	echo "ok $n_checks - $1"
 }
 
-# fail DESC [DIAGNOSIS…] - with what the daemons had to say
+# fail DESC [DIAGNOSIS…] - with what the daemons have said since the last failure
 fail()
 {
 	n_checks=$((n_checks + 1))
@@ -61,10 +63,8 @@ fail()
 	echo "not ok $n_checks - $1"
 	shift
 	[ $# -eq 0 ] || diag "$@"
-	if [ -s "$scratch/log" ]; then
-		diag "the end of the daemon's log:"
-		tail -n 10 "$scratch/log" | sed 's/^/#   /'
-	fi
+	tail -n "+$((n_logged + 1))" "$scratch/log" | tail -n 10 | sed 's/^/# log: /'
+	n_logged=$(wc -l <"$scratch/log")
 }
 
 # limited CMD… - a program gets a time limit; a function sees to itself
@@ -260,7 +260,7 @@ wait_for()
 
 is_up_or_over()
 {
-	answers "$1" || ! kill -0 "$2" 2>>"$scratch/log"
+	answers "$1" || ! kill -0 "$2" 2>"$scratch/err"
 }
 
 # start_cimfsd [OPTION…] SOURCE [MOUNTPOINT] - in the foreground of a process of its own, which
@@ -279,19 +279,21 @@ start_cimfsd()
 	return 1
 }
 
-# reap MOUNTPOINT - wait for its daemon to end; gives its exit status, 124 after a while
+# reap MOUNTPOINT - wait for its daemon to end; gives its exit status, 124 if it would not
 reap()
 {
-	local pid=${daemon_of[$1]} killer status=0
+	local pid=${daemon_of[$1]} i status=0
 
 	unset "daemon_of[$1]"
-	(sleep 30 && kill -9 "$pid") >>"$scratch/log" 2>&1 &
-	killer=$!
-	{ wait "$pid" || status=$?; } 2>>"$scratch/log"
-	if ! kill "$killer" 2>>"$scratch/log"; then
+	for ((i = 0; i < 1500; i++)); do
+		kill -0 "$pid" 2>>"$scratch/err" || break
+		sleep 0.02
+	done
+	if [ "$i" -eq 1500 ]; then
+		kill -9 "$pid"
 		status=124
 	fi
-	{ wait "$killer"; } 2>>"$scratch/log"
+	{ wait "$pid" || status=$((status ? status : $?)); } 2>"$scratch/err"
 	return "$status"
 }
 
@@ -305,7 +307,7 @@ stop_cimfsd()
 kill_cimfsd()
 {
 	kill -9 "${daemon_of[$1]}"
-	reap "$1"
+	reap "$1" 2>"$scratch/err"
 	return 0
 }
 
@@ -328,6 +330,7 @@ clean_up()
 {
 	local status=$? pid point i
 
+	[ "$BASHPID" -eq $$ ] || return # a child that got a signal before it was itself
 	trap '' INT TERM
 	for pid in $(jobs -p); do
 		kill -9 "$pid" 2>>"$scratch/log"
