@@ -243,7 +243,8 @@ mounted()
 # answers MOUNTPOINT - whether there is somebody behind it
 answers()
 {
-	mounted "$1" && timeout -k 1 10 stat "$1" >"$scratch/out" 2>&1
+	# Once more at the end: a dead mount may go between the two, and what is below it answers.
+	mounted "$1" && timeout -k 1 10 stat "$1" >"$scratch/out" 2>&1 && mounted "$1"
 }
 
 # wait_for CMD… - until it succeeds, half a minute at most
