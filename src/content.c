@@ -106,15 +106,22 @@ static struct cim_run *run_at(const struct cim_content *c, guint i)
 	return &g_array_index(c->runs, struct cim_run, i);
 }
 
+static void drop_runs(struct cim_content *c)
+{
+	for (guint i = 0; i < c->runs->len; i++)
+		give_chunks(c->scratch, run_at(c, i)->scratch_chunk, run_at(c, i)->n);
+	g_array_set_size(c->runs, 0);
+}
+
 void cim_content_unref(struct cim_content *c)
 {
 	if (!c || !g_atomic_ref_count_dec(&c->refs))
 		return;
 	drop_buffer(c);
-	for (guint i = 0; c->runs && i < c->runs->len; i++)
-		give_chunks(c->scratch, run_at(c, i)->scratch_chunk, run_at(c, i)->n);
-	if (c->runs)
+	if (c->runs) {
+		drop_runs(c);
 		g_array_free(c->runs, TRUE);
+	}
 	g_mutex_clear(&c->lock);
 	g_free(c);
 }
@@ -218,8 +225,10 @@ static int spill(struct cim_content *c)
 	if (!c->runs)
 		c->runs = g_array_new(FALSE, FALSE, sizeof(struct cim_run));
 	int r = scratch_write(c, 0, c->buf, (size_t)c->size);
-	if (r < 0)
-		return r; /* still whole in memory; what was written is overwritten next time */
+	if (r < 0) { /* still whole in memory; what was written must not be seen in a hole later */
+		drop_runs(c);
+		return r;
+	}
 	c->in_scratch = true;
 	drop_buffer(c);
 	return 0;

@@ -426,6 +426,10 @@ static int resolve_rename(struct cim_writer *w, struct move *from, struct move *
 	bool same_name = to->dir == from->dir &&
 			 cim_upcase_compare(&w->upcase, from->name.units, from->name.n_units,
 					    to->name.units, to->name.n_units) == 0;
+	if (same_name && (flags & RENAME_EXCHANGE)) {
+		to->node = from->node; /* with itself, in any case: nothing to do */
+		return 0;
+	}
 	if (same_name && !w->case_sensitive) {
 		to->name.n_units = (uint16_t)cim_name_encode(name, n, to->name.units);
 		return 0;

@@ -30,9 +30,15 @@ declare -A daemon_of # mount point -> process
 
 # ---- TAP ----
 
+# as_diagnosis - of whatever bytes there are, lines that TAP takes for comments
+as_diagnosis()
+{
+	tr -c '[:print:]\n\t' '?' | cut -c 1-400 | sed "s/^/# ${1-}/"
+}
+
 diag()
 {
-	printf '%s\n' "$@" | sed 's/^/# /'
+	printf '%s\n' "$@" | as_diagnosis
 }
 
 # skip_all REASON - there is nothing to test here
@@ -63,7 +69,7 @@ fail()
 	echo "not ok $n_checks - $1"
 	shift
 	[ $# -eq 0 ] || diag "$@"
-	tail -n "+$((n_logged + 1))" "$scratch/log" | tail -n 10 | sed 's/^/# log: /'
+	tail -n "+$((n_logged + 1))" "$scratch/log" | tail -n 10 | as_diagnosis 'log: '
 	n_logged=$(wc -l <"$scratch/log")
 }
 

@@ -33,7 +33,8 @@ images=(base.cim)
 # holds IMAGE TREE - whether the image consists of the tree, as it was
 holds()
 {
-	digests "$m/$1" | cmp -s - "$scratch/$2"
+	digests "$m/$1" >"$scratch/got"
+	cmp -s "$scratch/got" "$scratch/$2"
 }
 
 # is_either IMAGE TREE TREE - which one does not matter, but it is whole
@@ -58,11 +59,11 @@ fill_writer()
 # one_round NUMBER - open a writer, and kill the daemon while it is filled or committed
 one_round()
 {
-	local what=$1 kind=$((RANDOM % 3)) request name busy
+	local kind=$((RANDOM % 3)) request name busy
 
 	case $kind in
-	0) name=scratch-$what.cim request="create new=$name" ;;
-	1) name=fork-$what.cim request="create existing=base.cim new=$name" ;;
+	0) name=new-$1.cim request="create new=$name" ;;
+	1) name=fork-$1.cim request="create existing=base.cim new=$name" ;;
 	2) name=base.cim request="create existing=base.cim" ;;
 	esac
 	start_cimfsd "$d" "$m" || return
@@ -85,23 +86,25 @@ one_round()
 	killed=$name
 }
 
-wanted_dead=0
+n_dead=0
+# which of the trees base.cim is
+base_is=old
 for ((n = 1; n <= rounds; n++)); do
 	desc="round $n"
 	killed=
 	one_round "$n"
 	is "$desc" "$killed" "${killed:-a killed daemon}"
-	timeout 10 stat "$m/control" >"$scratch/out" 2>&1 || wanted_dead=$((wanted_dead + 1))
+	timeout 10 stat "$m/control" >"$scratch/out" 2>&1 || n_dead=$((n_dead + 1))
 
 	ok "$n: the next start clears the dead mount" start_cimfsd "$d" "$m"
 	if [ "$killed" != base.cim ]; then
-		ok "$n: the base is untouched" is_either base.cim "${base_is:=old}" "$base_is"
+		ok "$n: the base is untouched" holds base.cim "$base_is"
 		if [ -e "$m/$killed" ]; then
 			images+=("$killed")
 			ok "$n: the image that was committed is whole" holds "$killed" new
 		fi
 	else
-		ok "$n: the base is the old or the new one, whole" is_either base.cim "${base_is:=old}" new
+		ok "$n: the base is the old or the new one, whole" is_either base.cim "$base_is" new
 		holds base.cim new && base_is=new
 	fi
 	is "$n: the mount lists the committed images" "$(cd "$m" && echo *)" \
@@ -111,13 +114,13 @@ for ((n = 1; n <= rounds; n++)); do
 	ok "$n: nothing is in the directory but the files of images" only_images "$d" "${images[@]}"
 	stop_cimfsd "$m"
 done
-is "each killed daemon left a dead mount" "$wanted_dead" "$rounds"
+is "each killed daemon left a dead mount" "$n_dead" "$rounds"
 
 start_cimfsd "$d" "$m"
 wrong=
 for name in "${images[@]}"; do
 	tree=new
-	[ "$name" != base.cim ] || tree=${base_is:-old}
+	[ "$name" != base.cim ] || tree=$base_is
 	holds "$name" "$tree" || wrong="$wrong $name"
 done
 is "in the end all ${#images[@]} images are as they were committed" "$wrong" ""

@@ -22,8 +22,6 @@
 
 #define MIB (1024 * 1024)
 
-static const uint8_t zeros[64 * 1024];
-
 /* ---- opening ---- */
 
 static const struct {
@@ -1347,8 +1345,9 @@ static size_t random_place(struct test_random *r, size_t max)
 static void model_step(struct cim_writer *w, struct model *m, struct test_random *r, const uint8_t *bytes)
 {
 	size_t at = random_place(r, MODEL_MAX - 1);
-	size_t n = MIN(1 + random_place(r, 200000), MODEL_MAX - at);
+	size_t n = 1 + random_place(r, 200000);
 
+	n = MIN(n, MODEL_MAX - at);
 	switch (test_random_below(r, 8)) {
 	case 0:
 	case 1:
@@ -1408,8 +1407,7 @@ static void model_check(struct cim_writer *w, const struct model *m, struct test
 	/* What is said to be a hole is zeros. */
 	size_t hole = data == -ENXIO ? m->size : (size_t)data;
 	ck_assert_uint_le(hole, m->size);
-	for (size_t i = 0; i < hole; i++)
-		ck_assert_uint_eq(m->data[i], 0);
+	ck_assert(hole == 0 || (m->data[0] == 0 && memcmp(m->data, m->data + 1, hole - 1) == 0));
 }
 
 START_TEST(data_is_as_in_memory_after_random_changes)
