@@ -99,11 +99,11 @@ static int run_create(struct cim_daemon *d, const struct fuse_ctx *ctx, const st
 }
 
 /*
- * Lets the kernel drop what it has cached under the name of a deleted image, so that the space behind
- * it becomes free.  Only there: names are looked up anew each time, and dropping one that means
- * something again already would take the directory from under a shell that went there.  Not before the request is answered, and in one thread at a time: the kernel
- * takes the root directory's lock for it, and whoever has that may be waiting for an answer of
- * ours.
+ * Lets the kernel drop what it has cached under the name of a deleted image, so that the space
+ * behind it becomes free.  Only there: names are looked up anew each time, and dropping one that
+ * means something again already would take the directory from under a shell that went there.  Not
+ * before the request is answered, and in one thread at a time: the kernel takes the root
+ * directory's lock for it, and whoever has that may be waiting for an answer of ours.
  */
 static void tell_gone(struct cim_daemon *d, const char *name)
 {
@@ -165,6 +165,15 @@ static int run(struct cim_daemon *d, const struct fuse_ctx *ctx, const struct ci
 	return -EINVAL;
 }
 
+/* What was refused may hold any bytes, and is repeated in the reason: a line stays a line. */
+static char *without_controls(char *text)
+{
+	for (char *p = text; *p; p++)
+		if (g_ascii_iscntrl(*p))
+			*p = '?';
+	return text;
+}
+
 static char *describe_result(int r, const char *done)
 {
 	int32_t hr = cim_hresult_from_errno(r);
@@ -174,17 +183,14 @@ static char *describe_result(int r, const char *done)
 		reason = done;
 	else if (!*reason)
 		reason = g_strerror(-r);
-	return g_strdup_printf("0x%08x %s %s", (unsigned int)hr, cim_hresult_symbol(hr), reason);
+	return without_controls(
+		g_strdup_printf("0x%08x %s %s", (unsigned int)hr, cim_hresult_symbol(hr), reason));
 }
 
-/* Names may hold any bytes but control characters; what was refused may hold those too. */
 static char *describe_request(const struct fuse_ctx *ctx, const char *line)
 {
-	g_autofree char *shown = g_strdup(line);
+	g_autofree char *shown = without_controls(g_strdup(line));
 
-	for (char *p = shown; *p; p++)
-		if (g_ascii_iscntrl(*p))
-			*p = '?';
 	return g_strdup_printf("%s (uid %u pid %d)", g_strstrip(shown), (unsigned int)ctx->uid,
 			       (int)ctx->pid);
 }
@@ -229,7 +235,8 @@ static int run_all(struct cim_daemon *d, const struct fuse_ctx *ctx, struct hand
 		}
 		keep(d, h, describe_request(ctx, line), describe_result(r, done));
 	}
-	return r;
+	/* A directory that is gone is another HRESULT than an image, and the same errno. */
+	return r == -ENOTDIR ? -ENOENT : r;
 }
 
 /* ---- the file ---- */

@@ -225,9 +225,11 @@ static bool parse_hex(const char *s, int n, uint32_t *ret)
 /* The GUID of a mark's name; false: some other leftover. */
 static bool parse_mark(const char *name, struct cim_guid *ret)
 {
-	const char *g = name + strlen(MARK);
 	uint32_t part[3], byte;
 
+	if (!g_str_has_prefix(name, MARK))
+		return false;
+	const char *g = name + strlen(MARK);
 	if (strlen(g) != CIM_GUID_TEXT - 1 || g[8] != '-' || g[13] != '-' || g[18] != '-' ||
 	    g[23] != '-' || !parse_hex(g, 8, &part[0]) || !parse_hex(g + 9, 4, &part[1]) ||
 	    !parse_hex(g + 14, 4, &part[2]))

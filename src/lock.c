@@ -74,7 +74,7 @@ int cim_lock(int dirfd, int *ret_fd)
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	if (st.st_nlink == 0)
-		return cim_fail(ENOENT, "the image directory has been removed");
+		return cim_fail(ENOTDIR, "the image directory has been removed");
 	*ret_fd = cim_steal_fd(&fd);
 	return 0;
 }

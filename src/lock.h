@@ -26,7 +26,7 @@
  * @ret_fd: a new descriptor of it; the lock is held until it is closed
  *
  * Returns 0; -CIM_ELOCKED (another writer holds it; the reason names its process where the system
- * tells); -ENOENT (the directory was removed); -EOPNOTSUPP (no flock here); or what open(2) says.
+ * tells); -ENOTDIR (the directory was removed); -EOPNOTSUPP (no flock here); or what open(2) says.
  */
 int cim_lock(int dirfd, int *ret_fd);
 

@@ -306,7 +306,7 @@ START_TEST(lock_of_a_removed_directory_is_refused)
 	ck_assert_int_eq(mkdirat(test_store->dirfd, "gone", 0755), 0);
 	ck_assert_int_eq(cim_store_open(test_store->dirfd, "gone", &store), 0);
 	ck_assert_int_eq(unlinkat(test_store->dirfd, "gone", AT_REMOVEDIR), 0);
-	ck_assert_int_eq(cim_lock(store->dirfd, &fd), -ENOENT);
+	ck_assert_int_eq(cim_lock(store->dirfd, &fd), -ENOTDIR);
 	cim_store_unref(store);
 }
 END_TEST
