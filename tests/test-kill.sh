@@ -37,10 +37,10 @@ holds()
 	cmp -s "$scratch/got" "$scratch/$2"
 }
 
-# is_either IMAGE TREE TREE - which one does not matter, but it is whole
+# is_either IMAGE TREE [TREE] - which one does not matter, but it is whole
 is_either()
 {
-	holds "$1" "$2" || holds "$1" "$3"
+	holds "$1" "$2" || { [ -n "$3" ] && holds "$1" "$3"; }
 }
 
 # A moment between now and so many milliseconds.
@@ -68,6 +68,7 @@ one_round()
 	esac
 	start_cimfsd "$d" "$m" || return
 	desc="$request, killed"
+	committing=
 	ctl "$m" "$request" || return
 	if [ $((RANDOM % 2)) -eq 0 ]; then
 		desc="$desc while it is filled"
@@ -77,6 +78,7 @@ one_round()
 	else
 		desc="$desc while it is committed"
 		fill_writer || return
+		committing=yes
 		ctl "$m" commit >"$scratch/out" 2>&1 &
 		busy=$!
 		moment 60
@@ -87,6 +89,7 @@ one_round()
 }
 
 n_dead=0
+n_committed=0
 # which of the trees base.cim is
 base_is=old
 for ((n = 1; n <= rounds; n++)); do
@@ -99,13 +102,17 @@ for ((n = 1; n <= rounds; n++)); do
 	ok "$n: the next start clears the dead mount" start_cimfsd "$d" "$m"
 	if [ "$killed" != base.cim ]; then
 		ok "$n: the base is untouched" holds base.cim "$base_is"
-		if [ -e "$m/$killed" ]; then
+		if [ -e "$m/$killed" ] && [ -n "$committing" ]; then
 			images+=("$killed")
+			n_committed=$((n_committed + 1))
 			ok "$n: the image that was committed is whole" holds "$killed" new
 		fi
 	else
-		ok "$n: the base is the old or the new one, whole" is_either base.cim "$base_is" new
-		holds base.cim new && base_is=new
+		ok "$n: the base is as it was, or committed as a whole" \
+			is_either base.cim "$base_is" "${committing:+new}"
+		if holds base.cim new && [ -n "$committing" ]; then
+			base_is=new
+		fi
 	fi
 	is "$n: the mount lists the committed images" "$(cd "$m" && echo *)" \
 		"$(printf '%s\n' control "${images[@]}" | sort | tr '\n' ' ' | sed 's/ $//')"
@@ -114,6 +121,7 @@ for ((n = 1; n <= rounds; n++)); do
 	ok "$n: nothing is in the directory but the files of images" only_images "$d" "${images[@]}"
 	stop_cimfsd "$m"
 done
+diag "$n_committed of the new images were committed before the daemon was killed"
 is "each killed daemon left a dead mount" "$n_dead" "$rounds"
 
 start_cimfsd "$d" "$m"
