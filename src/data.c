@@ -579,6 +579,20 @@ static void note_open(GArray *ids, const struct cim_node *node)
 		g_array_append_val(ids, node->id);
 }
 
+/* A file of the base that was changed, then deleted, and is not open: its data is not needed. */
+static gboolean forget_deleted(gpointer id, gpointer value, gpointer writer)
+{
+	struct cim_writer *w = writer;
+	struct cim_node *node = value;
+
+	if (!S_ISREG(node->mode) || node->n_links > 0 || node->n_opens > 0)
+		return FALSE;
+	cim_node_drop_data(w, node);
+	if (node->changed_entry)
+		w->n_changed--;
+	return TRUE;
+}
+
 int cim_writer_store_all(struct cim_writer *w)
 {
 	g_autoptr(GArray) ids = g_array_new(FALSE, FALSE, sizeof(uint32_t));
@@ -586,6 +600,7 @@ int cim_writer_store_all(struct cim_writer *w)
 	gpointer node;
 	int r = 0;
 
+	g_hash_table_foreach_remove(w->base_nodes, forget_deleted, w);
 	/* By ID, as storing lets the lock go. */
 	for (guint i = 0; i < w->new_nodes->len; i++)
 		note_open(ids, g_ptr_array_index(w->new_nodes, i));

@@ -260,8 +260,8 @@ static inline uint64_t cim_off_make(uint32_t region, uint64_t byte_off)
 /**
  * cim_image_header_parse - the header of an image file
  *
- * Returns 0; -CIM_EFORMAT (short, other magic, other kind of file); -CIM_EVERSION;
- * -CIM_ECORRUPT (no region files, or more than CIM_REGIONS_MAX).
+ * Returns 0; -CIM_EFORMAT (no common header, other magic, other kind of file); -CIM_EVERSION;
+ * -CIM_ECORRUPT (cut off).  How many region files there are in all is for who reads the list.
  */
 int cim_image_header_parse(const void *p, size_t n, struct cim_image_header *ret);
 

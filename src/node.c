@@ -37,7 +37,8 @@ static void from_entry(struct cim_node *node, const struct cim_entry *e,
 	node->reparse_tag = e->reparse_tag;
 	node->reparse_off = e->reparse_off;
 	node->parent_id = e->parent_id;
-	node->size = S_ISLNK(node->mode) ? attr->size : e->data.size; /* of a symlink its target's */
+	node->size =
+		S_ISLNK(node->mode) ? attr->size : e->data.size; /* of a symlink its target's */
 	node->stream_type = (uint8_t)e->data.type;
 	node->stream_sparse = e->data.sparse;
 	node->data.where = e->data.off;
@@ -113,8 +114,8 @@ void cim_node_put(struct cim_writer *w, struct cim_node *node)
 	if (node->n_links > 0 || node->n_opens > 0 || node->id == w->root_id)
 		return;
 	/*
-	 * A file of the base stays: how often a kernel holds it is not known, and one from elsewhere
-	 * may have names that were not counted.
+	 * A file of the base stays: how often a kernel holds it is not known, and one from
+	 * elsewhere may have names that were not counted.
 	 */
 	if (node->id <= w->base_last_id || node->n_lookups > 0)
 		return;

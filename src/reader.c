@@ -370,7 +370,8 @@ static int pe_span(const struct cim_image *img, const struct cim_stream *s, uint
 	if (low < pe.n_mappings && cim_get32(map[low].file_off) < end)
 		end = cim_get32(map[low].file_off);
 	uint64_t at = off + delta, size = end - off;
-	if (at > pe.data_size || size > pe.data_size - at)
+	if (at > pe.data_size || size > pe.data_size - at ||
+	    at + size > CIM_REGION_OFF_MAX - cim_off_byte(pe.data_off))
 		return cim_fail(CIM_ECORRUPT, "a PE image's mapping passes its data's end");
 	r = cim_image_bytes(img, pe.data_off + at, size, ret);
 	*ret_size = size;
@@ -397,6 +398,22 @@ int cim_stream_span(const struct cim_image *img, const struct cim_stream *s, uin
 	return 0;
 }
 
+/* After a stream was read: whether its bytes were there, which a PE image has in two places. */
+static int check_stream(const struct cim_image *img, const struct cim_stream *s)
+{
+	const uint8_t *p;
+	uint64_t n;
+	struct cim_pe pe;
+	int r = s->sparse ? 0 : cim_image_check(img, s->off);
+
+	if (r < 0 || s->type != CIM_STREAM_PE)
+		return r;
+	r = cim_image_span(img, s->off, &p, &n);
+	if (r == 0)
+		r = cim_pe_parse(p, n, &pe);
+	return r < 0 ? r : cim_image_check(img, pe.data_off);
+}
+
 ssize_t cim_stream_read(const struct cim_image *img, const struct cim_stream *s, uint64_t off,
 			void *buf, size_t size)
 {
@@ -419,7 +436,7 @@ ssize_t cim_stream_read(const struct cim_image *img, const struct cim_stream *s,
 			memset((char *)buf + done, 0, n);
 		done += n;
 	}
-	int r = s->sparse ? 0 : cim_image_check(img, s->off);
+	int r = check_stream(img, s);
 	return r < 0 ? r : (ssize_t)done;
 }
 

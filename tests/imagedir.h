@@ -26,7 +26,7 @@
 
 #define N_ROWS(table) (sizeof(table) / sizeof((table)[0]))
 
-static char *test_path __attribute__((unused));		  /* the directory of this test */
+static char *test_path __attribute__((unused));              /* the directory of this test */
 static struct cim_store *test_store __attribute__((unused)); /* the same, opened */
 
 /* ---- the directory ---- */
@@ -68,7 +68,8 @@ TEST_HELPER bool has_file(const char *name)
 	return faccessat(test_store->dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/** count_files - how many files of the directory begin with @prefix; *ret_size their bytes, if not NULL */
+/** count_files - how many files of the directory begin with @prefix; *ret_size their bytes, if not
+ * NULL */
 TEST_HELPER unsigned int count_files(const char *prefix, uint64_t *ret_size)
 {
 	GDir *dir = g_dir_open(test_path, 0, NULL);
@@ -112,14 +113,16 @@ TEST_HELPER GHashTable *checksums(void)
 		gsize size;
 
 		ck_assert(g_file_get_contents(path, &bytes, &size, NULL));
-		g_hash_table_insert(sums, g_strdup(name),
-				    g_compute_checksum_for_data(G_CHECKSUM_SHA256, (guchar *)bytes, size));
+		g_hash_table_insert(
+			sums, g_strdup(name),
+			g_compute_checksum_for_data(G_CHECKSUM_SHA256, (guchar *)bytes, size));
 	}
 	g_dir_close(dir);
 	return sums;
 }
 
-/** check_unchanged - every file of @before but @except (or NULL) is there and has the bytes it had */
+/** check_unchanged - every file of @before but @except (or NULL) is there and has the bytes it had
+ */
 TEST_HELPER void check_unchanged(GHashTable *before, const char *except)
 {
 	g_autoptr(GHashTable) now = checksums();
@@ -242,7 +245,8 @@ TEST_HELPER uint32_t make_link(struct cim_writer *w, const char *path, const cha
 }
 
 /** write_at - open, write, close */
-TEST_HELPER void write_at(struct cim_writer *w, uint32_t id, uint64_t off, const void *data, size_t size)
+TEST_HELPER void write_at(struct cim_writer *w, uint32_t id, uint64_t off, const void *data,
+			  size_t size)
 {
 	ck_assert_int_eq(cim_writer_open_file(w, id, CIM_OPEN_WRITE), 0);
 	ck_assert_int_eq(cim_writer_write(w, id, off, data, size), (ssize_t)size);
@@ -288,12 +292,14 @@ TEST_HELPER int try_link(struct cim_writer *w, const char *from, const char *to)
 	return cim_writer_link(w, find(w, from), dir, name, strlen(name));
 }
 
-TEST_HELPER int try_rename(struct cim_writer *w, const char *from, const char *to, unsigned int flags)
+TEST_HELPER int try_rename(struct cim_writer *w, const char *from, const char *to,
+			   unsigned int flags)
 {
 	const char *name, *new_name;
 	uint32_t dir = parent(w, from, &name), new_dir = parent(w, to, &new_name);
 
-	return cim_writer_rename(w, dir, name, strlen(name), new_dir, new_name, strlen(new_name), flags);
+	return cim_writer_rename(w, dir, name, strlen(name), new_dir, new_name, strlen(new_name),
+				 flags);
 }
 
 TEST_HELPER int try_truncate(struct cim_writer *w, uint32_t id, uint64_t size)

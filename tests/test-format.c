@@ -7,21 +7,19 @@
  */
 #include "config.h"
 
-#include "format.h"
-
 #include <stdio.h>
 #include <string.h>
 
 #include "error.h"
+#include "format.h"
 #include "name.h"
 #include "support.h"
 
 #define N_ROWS(table) (sizeof(table) / sizeof((table)[0]))
 #define N_RANDOM      2000
 
-static const struct cim_guid sample_guid = {
-	{ 0x33, 0x22, 0x11, 0x00, 0x55, 0x44, 0x77, 0x66, 0x88, 0x99, 0xAA, 0xBB, 0xCC, 0xDD, 0xEE, 0xFF }
-};
+static const struct cim_guid sample_guid = { { 0x33, 0x22, 0x11, 0x00, 0x55, 0x44, 0x77, 0x66, 0x88,
+					       0x99, 0xAA, 0xBB, 0xCC, 0xDD, 0xEE, 0xFF } };
 
 static void *exact_copy(const void *bytes, size_t size)
 {
@@ -37,7 +35,8 @@ static void *exact_copy(const void *bytes, size_t size)
 
 static struct cim_image_disk image_header(void)
 {
-	struct cim_image_disk d = { .fs_off = cim_put64(0x0001000000000028), .n_parents = cim_put16(2) };
+	struct cim_image_disk d = { .fs_off = cim_put64(0x0001000000000028),
+				    .n_parents = cim_put16(2) };
 	struct cim_set set = { .guid = sample_guid, .n_regions = 3 };
 
 	cim_common_encode(&d.common, CIM_FILE_IMAGE, sizeof(d) + 2 * sizeof(struct cim_set_disk));
@@ -47,7 +46,8 @@ static struct cim_image_disk image_header(void)
 
 static struct cim_region_disk region_header(uint32_t index)
 {
-	struct cim_region_disk d = { .index = cim_put16((uint16_t)index), .type = CIM_REGION_SMALL };
+	struct cim_region_disk d = { .index = cim_put16((uint16_t)index),
+				     .type = CIM_REGION_SMALL };
 
 	cim_common_encode(&d.common, CIM_FILE_REGION, sizeof(d));
 	return d;
@@ -208,9 +208,16 @@ static const struct {
 	uint32_t major, minor;
 	int expect;
 } versions[] = {
-	{ 0, 0, -CIM_EVERSION }, { 1, 0, 0 },  { 1, 7, 0 },	   { 2, 0, 0 },
-	{ 2, 9, 0 },		 { 3, 0, 0 },  { 3, 0xFFFFFFFF, 0 }, { 4, 0, -CIM_EVERSION },
-	{ 0x102, 0, -CIM_EVERSION }, { 0xFFFFFFFF, 0, -CIM_EVERSION },
+	{ 0, 0, -CIM_EVERSION },
+	{ 1, 0, 0 },
+	{ 1, 7, 0 },
+	{ 2, 0, 0 },
+	{ 2, 9, 0 },
+	{ 3, 0, 0 },
+	{ 3, 0xFFFFFFFF, 0 },
+	{ 4, 0, -CIM_EVERSION },
+	{ 0x102, 0, -CIM_EVERSION },
+	{ 0xFFFFFFFF, 0, -CIM_EVERSION },
 };
 
 START_TEST(header_checks_the_version)
@@ -234,7 +241,8 @@ START_TEST(header_checks_the_version)
 		return;
 	}
 	snprintf(text, sizeof(text), "%u.%u", versions[_i].major, versions[_i].minor);
-	ck_assert_msg(strstr(cim_reason(), text), "\"%s\" does not name version %s", cim_reason(), text);
+	ck_assert_msg(strstr(cim_reason(), text), "\"%s\" does not name version %s", cim_reason(),
+		      text);
 }
 END_TEST
 
@@ -353,9 +361,15 @@ static const struct {
 	uint32_t n_entries, entry_size;
 	int expect;
 } tables[] = {
-	{ 1, 88, 0 },		      { 1024, 96, 0 },		    { 7, 104, 0 },
-	{ 1, 0xFFFF, 0 },	      { 0, 96, -CIM_ECORRUPT },	    { 1025, 96, -CIM_ECORRUPT },
-	{ 0xFFFF, 96, -CIM_ECORRUPT }, { 1, 87, -CIM_ECORRUPT },	    { 1, 0, -CIM_ECORRUPT },
+	{ 1, 88, 0 },
+	{ 1024, 96, 0 },
+	{ 7, 104, 0 },
+	{ 1, 0xFFFF, 0 },
+	{ 0, 96, -CIM_ECORRUPT },
+	{ 1025, 96, -CIM_ECORRUPT },
+	{ 0xFFFF, 96, -CIM_ECORRUPT },
+	{ 1, 87, -CIM_ECORRUPT },
+	{ 1, 0, -CIM_ECORRUPT },
 };
 
 START_TEST(table_has_entries_of_a_known_size)
@@ -619,11 +633,11 @@ END_TEST
 
 /* Two files, "a" and "bc", with IDs 5 and 6. */
 static const uint8_t two_links[] = {
-	34, 0, 0, 0,   2, 0, 0, 0, /* size, n */
-	5,  0, 0, 0,   6, 0, 0, 0, /* IDs */
-	24, 0, 0, 0,  28, 0, 0, 0, /* name offsets */
-	1,  0, 'a', 0,		   /* +24 */
-	2,  0, 'b', 0, 'c', 0,	   /* +28 */
+	34, 0, 0,   0, 2,   0, 0, 0, /* size, n */
+	5,  0, 0,   0, 6,   0, 0, 0, /* IDs */
+	24, 0, 0,   0, 28,  0, 0, 0, /* name offsets */
+	1,  0, 'a', 0,               /* +24 */
+	2,  0, 'b', 0, 'c', 0,       /* +28 */
 };
 
 static int parse_links(const uint8_t *bytes, size_t n, struct cim_links *ret)
@@ -755,7 +769,8 @@ END_TEST
 
 START_TEST(link_names_may_begin_at_odd_offsets_and_end_with_the_table)
 {
-	static const uint8_t odd[] = { 21, 0, 0, 0, 1, 0, 0, 0, 9, 0, 0, 0, 17, 0, 0, 0, 0xFF, 1, 0, 'x', 0 };
+	static const uint8_t odd[] = { 21, 0,  0, 0, 1, 0,    0, 0, 9,   0, 0,
+				       0,  17, 0, 0, 0, 0xFF, 1, 0, 'x', 0 };
 	uint8_t *copy = exact_copy(odd, sizeof(odd));
 	uint16_t name[CIM_NAME_UNITS];
 	struct cim_links l;
@@ -792,7 +807,8 @@ START_TEST(links_survive_random_bytes)
 	for (int i = 0; i < 20000; i++) {
 		memcpy(b, two_links, sizeof(b));
 		for (uint64_t k = test_random_below(&random, 4) + 1; k > 0; k--)
-			b[test_random_below(&random, sizeof(b))] = (uint8_t)test_random_next(&random);
+			b[test_random_below(&random, sizeof(b))] =
+				(uint8_t)test_random_next(&random);
 		int r = walk_links(b, sizeof(b));
 		ck_assert(r == 0 || r == -CIM_ECORRUPT);
 	}
@@ -914,10 +930,12 @@ static Suite *suite(void)
 	tcase_add_test(headers, header_ignores_reserved_fields);
 	tcase_add_test(headers, region_header_has_the_index_of_its_name);
 	tcase_add_test(headers, objectid_header_has_the_index_of_its_name);
-	tcase_add_loop_test(headers, objectid_table_lies_inside_the_file, 0, N_ROWS(objectid_tables));
+	tcase_add_loop_test(headers, objectid_table_lies_inside_the_file, 0,
+			    N_ROWS(objectid_tables));
 	tcase_add_test(headers, set_is_read_as_written);
 
-	tcase_add_loop_test(records, filesystem_has_tables_and_the_root_in_one, 0, N_ROWS(filesystems));
+	tcase_add_loop_test(records, filesystem_has_tables_and_the_root_in_one, 0,
+			    N_ROWS(filesystems));
 	tcase_add_loop_test(records, table_has_entries_of_a_known_size, 0, N_ROWS(tables));
 	tcase_add_test(records, stream_has_a_known_type);
 	tcase_add_test(records, stream_with_bytes_has_an_offset);

@@ -15,7 +15,7 @@ echo welcome >"$tree/etc/motd"
 echo root:x:0:0 >"$tree/etc/passwd"
 head -c 300000 /dev/urandom >"$tree/usr/share/random"
 for i in {1..50}; do
-	echo "page $i" >"$tree/usr/share/doc/$i"
+	seq "$((i * 1000))" "$((i * 1000 + 50))" >"$tree/usr/share/doc/$i"
 done
 ln "$tree/etc/motd" "$tree/etc/issue"
 ln -s ../etc/motd "$tree/usr/motd"
@@ -169,6 +169,20 @@ ok "and deleted" ctl "$m" 'delete "a b'\''s \"\$x\".cim"'
 ok "a commit of an empty writer makes an empty image" ctl "$m" $'create new=empty.cim\ncommit'
 is "with nothing in it" "$(names "$m/empty.cim")" ""
 ctl "$m" "delete empty.cim"
+
+# One reader after the other, each closing as soon as it has its answer.
+read_state()
+{
+	local i line
+
+	for ((i = 0; i < 4000; i++)); do
+		read -r line <"$m/control" && [ "$line" = "writer: none" ] || return
+	done
+}
+read_state 2>"$scratch/err" &
+ok "the state is read often, by two at once" read_state
+wait "$!"
+is "and told to both" $? 0
 
 # ---- nothing in an image can be changed ----
 

@@ -2,8 +2,8 @@
 /*
  * Random trees through the writer, a commit and the reader, against a model in memory.
  *
- * Each test makes an image, then a fork of it, a fork of that and so on, each with random changes; after
- * every step the staged tree, and after every commit the image, must be what the model says.
+ * Each test makes an image, then a fork of it, a fork of that and so on, each with random changes;
+ * after every step the staged tree, and after every commit the image, must be what the model says.
  */
 #include "config.h"
 
@@ -11,9 +11,9 @@
 
 #include "imagedir.h"
 
-#define N_TREES	      50
+#define N_TREES       50
 #define N_GENERATIONS 4 /* an image and forks three deep */
-#define N_STEPS	      60
+#define N_STEPS       60
 #define DATA_MAX      (256 * 1024)
 
 /* ---- the model ---- */
@@ -25,8 +25,8 @@ struct file {
 	char *target;
 	GByteArray *data;
 	GHashTable *xattrs; /* name -> GBytes */
-	bool dirty;	    /* since the last commit: its times are what the clock says */
-	uint32_t id;	    /* while an image or a writer is looked at */
+	bool dirty;         /* since the last commit: its times are what the clock says */
+	uint32_t id;        /* while an image or a writer is looked at */
 };
 
 struct tree {
@@ -190,7 +190,7 @@ static uint32_t id_of(struct tree *t, const char *path)
 
 static void step_make(struct tree *t)
 {
-	static const uint32_t types[] = { S_IFREG, S_IFREG, S_IFREG, S_IFDIR,  S_IFDIR, S_IFLNK,
+	static const uint32_t types[] = { S_IFREG, S_IFREG, S_IFREG,  S_IFDIR, S_IFDIR, S_IFLNK,
 					  S_IFLNK, S_IFIFO, S_IFSOCK, S_IFCHR, S_IFBLK };
 	uint32_t type = types[below(t, N_ROWS(types))], id;
 	g_autofree char *path = random_place(t), *target = NULL;
@@ -288,7 +288,8 @@ static void step_attr(struct tree *t)
 	struct file *f = file_at(t, path);
 	if (S_ISDIR(f->mode))
 		attr.posix.mode &= ~(uint32_t)S_ISGID;
-	ck_assert_int_eq(cim_writer_set(t->w, id_of(t, path), CIM_SET_MODE | CIM_SET_UID | CIM_SET_GID, &attr),
+	ck_assert_int_eq(cim_writer_set(t->w, id_of(t, path),
+					CIM_SET_MODE | CIM_SET_UID | CIM_SET_GID, &attr),
 			 0);
 	if (!S_ISLNK(f->mode))
 		f->mode = (f->mode & S_IFMT) | attr.posix.mode;
@@ -299,8 +300,9 @@ static void step_attr(struct tree *t)
 
 static void step_xattr(struct tree *t)
 {
-	static const char *const names[] = { "user.a",	       "user.A",   "user.b.c",
-					     "trusted.mixed Case", "security.x", "user.\303\244\377" };
+	static const char *const names[] = { "user.a",     "user.A",
+					     "user.b.c",   "trusted.mixed Case",
+					     "security.x", "user.\303\244\377" };
 	const char *path = random_path(t, 0), *name = names[below(t, N_ROWS(names))];
 
 	if (!path)
@@ -309,7 +311,8 @@ static void step_xattr(struct tree *t)
 	if (below(t, 4) == 0) {
 		bool had = g_hash_table_remove(f->xattrs, name);
 
-		ck_assert_int_eq(cim_writer_remove_xattr(t->w, id_of(t, path), name), had ? 0 : -ENODATA);
+		ck_assert_int_eq(cim_writer_remove_xattr(t->w, id_of(t, path), name),
+				 had ? 0 : -ENODATA);
 		f->dirty = f->dirty || had;
 		return;
 	}
@@ -371,7 +374,8 @@ static void move_paths(struct tree *t, const char *from, const char *to)
 		if (strcmp(l->data, from) != 0 && !is_below(l->data, from))
 			continue;
 		ck_assert(g_hash_table_steal_extended(t->paths, l->data, &path, &f));
-		ck_assert(g_hash_table_insert(t->paths, g_strconcat(to, (char *)path + strlen(from), NULL), f));
+		ck_assert(g_hash_table_insert(
+			t->paths, g_strconcat(to, (char *)path + strlen(from), NULL), f));
 		g_free(path);
 	}
 }
@@ -438,8 +442,9 @@ static void step_exchange(struct tree *t)
 static void random_step(struct tree *t)
 {
 	static void (*const steps[])(struct tree *) = {
-		step_make,  step_make,	step_make, step_make,	step_write,  step_write,    step_truncate,
-		step_attr,  step_xattr, step_link, step_remove, step_rename, step_exchange,
+		step_make,   step_make,     step_make,     step_make,  step_write,
+		step_write,  step_truncate, step_attr,     step_xattr, step_link,
+		step_remove, step_rename,   step_exchange,
 	};
 
 	steps[below(t, N_ROWS(steps))](t);
@@ -452,16 +457,18 @@ static void settle_times(struct tree *t)
 
 	for (GList *l = all; l; l = l->next) {
 		struct file *f = file_at(t, l->data);
-		struct cim_attr attr = { .accessed = test_random_next(&t->random),
-					 .written = test_random_next(&t->random) >> 1,
-					 .changed = below(t, 1ull << 60),
-					 .created = below(t, 2) ? 0 : CIM_TICKS_UNIX + below(t, 1ull << 50) };
+		struct cim_attr attr = {
+			.accessed = test_random_next(&t->random),
+			.written = test_random_next(&t->random) >> 1,
+			.changed = below(t, 1ull << 60),
+			.created = below(t, 2) ? 0 : CIM_TICKS_UNIX + below(t, 1ull << 50)
+		};
 
 		if (!f->dirty)
 			continue;
 		ck_assert_int_eq(cim_writer_set(t->w, id_of(t, l->data),
-						CIM_SET_ACCESSED | CIM_SET_WRITTEN | CIM_SET_CHANGED |
-							CIM_SET_CREATED,
+						CIM_SET_ACCESSED | CIM_SET_WRITTEN |
+							CIM_SET_CHANGED | CIM_SET_CREATED,
 						&attr),
 				 0);
 		f->accessed = attr.accessed;
@@ -476,12 +483,12 @@ static void settle_times(struct tree *t)
 
 static void check_attr(const char *path, const struct file *f, const struct cim_attr *attr)
 {
-	ck_assert_msg(attr->posix.mode == f->mode, "\"%s\" has mode %o, not %o", path, attr->posix.mode,
-		      f->mode);
-	ck_assert_msg(attr->posix.uid == f->uid && attr->posix.gid == f->gid, "\"%s\" has another owner",
-		      path);
-	ck_assert_msg(S_ISDIR(f->mode) || attr->posix.n_links == f->n_links, "\"%s\" has %u links, not %u",
-		      path, attr->posix.n_links, f->n_links);
+	ck_assert_msg(attr->posix.mode == f->mode, "\"%s\" has mode %o, not %o", path,
+		      attr->posix.mode, f->mode);
+	ck_assert_msg(attr->posix.uid == f->uid && attr->posix.gid == f->gid,
+		      "\"%s\" has another owner", path);
+	ck_assert_msg(S_ISDIR(f->mode) || attr->posix.n_links == f->n_links,
+		      "\"%s\" has %u links, not %u", path, attr->posix.n_links, f->n_links);
 	ck_assert_msg(attr->posix.major == f->major && attr->posix.minor == f->minor,
 		      "\"%s\" is another device", path);
 	ck_assert_msg(f->dirty || (attr->accessed == f->accessed && attr->written == f->written &&
@@ -535,7 +542,8 @@ struct names {
 static int check_listed(void *arg, const char *name, size_t n, uint32_t id)
 {
 	struct names *names = arg;
-	g_autofree char *path = g_strdup_printf("%s%s%.*s", names->dir, *names->dir ? "/" : "", (int)n, name);
+	g_autofree char *path =
+		g_strdup_printf("%s%s%.*s", names->dir, *names->dir ? "/" : "", (int)n, name);
 
 	ck_assert_msg(file_at(names->t, path) != NULL, "\"%s\" is listed and should not be", path);
 	names->n++;
@@ -568,7 +576,8 @@ static void check_writer(const struct tree *t)
 		if (S_ISREG(f->mode))
 			check_staged(t->w, id, f->data->data, f->data->len);
 		if (S_ISLNK(f->mode)) {
-			ck_assert_int_eq(cim_writer_readlink(t->w, id, target), (int)strlen(f->target));
+			ck_assert_int_eq(cim_writer_readlink(t->w, id, target),
+					 (int)strlen(f->target));
 			ck_assert_str_eq(target, f->target);
 		}
 		if (S_ISDIR(f->mode)) {
@@ -590,7 +599,8 @@ static void check_image_data(const struct cim_image *img, const char *path, cons
 		      "\"%s\" has other content", path);
 }
 
-static void check_image_xattrs(const struct cim_image *img, const struct file *f, const struct cim_entry *e)
+static void check_image_xattrs(const struct cim_image *img, const struct file *f,
+			       const struct cim_entry *e)
 {
 	GHashTableIter it;
 	gpointer name, bytes;
@@ -669,7 +679,8 @@ static void check_image(const struct tree *t, const struct cim_image *img)
 			ck_assert_uint_eq(e.parent_id, file_at(t, dir)->id);
 		}
 		if (S_ISLNK(f->mode)) {
-			ck_assert_int_eq(cim_file_readlink(img, id, target), (int)strlen(f->target));
+			ck_assert_int_eq(cim_file_readlink(img, id, target),
+					 (int)strlen(f->target));
 			ck_assert_str_eq(target, f->target);
 		}
 	}
@@ -687,7 +698,8 @@ static void add_root(struct tree *t)
 	add_path(t, "", root);
 }
 
-static void run_generation(struct tree *t, int generation, const char *existing, const char *new_name)
+static void run_generation(struct tree *t, int generation, const char *existing,
+			   const char *new_name)
 {
 	t->w = open_writer(existing, new_name);
 	if (generation == 0)
@@ -707,16 +719,19 @@ START_TEST(random_tree_is_read_as_written)
 {
 	uint64_t seed = test_seed(1000);
 	struct tree t = { .random = { seed + (uint64_t)_i },
-			  .paths = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, file_drop) };
+			  .paths = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
+							 file_drop) };
 	char existing[16] = "", new_name[16];
 
-	printf("# random_tree_is_read_as_written: tree %d of seed %#llx\n", _i, (unsigned long long)seed);
+	printf("# random_tree_is_read_as_written: tree %d of seed %#llx\n", _i,
+	       (unsigned long long)seed);
 	for (int generation = 0; generation < N_GENERATIONS; generation++) {
 		g_autoptr(GHashTable) before = checksums();
 		bool replaces = generation > 0 && below(&t, 4) == 0;
 
 		g_snprintf(new_name, sizeof(new_name), "%d.cim", generation);
-		run_generation(&t, generation, generation ? existing : NULL, replaces ? existing : new_name);
+		run_generation(&t, generation, generation ? existing : NULL,
+			       replaces ? existing : new_name);
 		check_unchanged(before, replaces ? existing : NULL);
 		if (!replaces)
 			memcpy(existing, new_name, sizeof(existing));

@@ -4,14 +4,13 @@
  */
 #include "config.h"
 
-#include "store.h"
-
 #include <signal.h>
 #include <sys/wait.h>
 
 #include "delete.h"
 #include "imagedir.h"
 #include "lock.h"
+#include "store.h"
 
 /* ---- names ---- */
 
@@ -281,8 +280,8 @@ START_TEST(lock_of_another_process_names_it)
 	/* Some containers have a /proc without this file, or with nothing in it. */
 	(void)g_file_get_contents("/proc/locks", &locks, NULL, NULL);
 	if (locks && strstr(locks, "FLOCK"))
-		ck_assert_msg(strstr(cim_reason(), expect), "\"%s\" does not say \"%s\"", cim_reason(),
-			      expect);
+		ck_assert_msg(strstr(cim_reason(), expect), "\"%s\" does not say \"%s\"",
+			      cim_reason(), expect);
 	stop_holder(pid);
 }
 END_TEST
@@ -404,7 +403,8 @@ START_TEST(delete_is_refused_when_another_image_cannot_be_read)
 	put_file("damaged.cim", &head, sizeof(head));
 	g_autoptr(GHashTable) before = checksums();
 	ck_assert_int_lt(cim_store_delete(test_store, "a.cim"), 0);
-	ck_assert_msg(strstr(cim_reason(), "damaged.cim"), "\"%s\" does not name the image", cim_reason());
+	ck_assert_msg(strstr(cim_reason(), "damaged.cim"), "\"%s\" does not name the image",
+		      cim_reason());
 	check_unchanged(before, NULL);
 	/* The damaged one itself can go, and then the other. */
 	ck_assert_int_eq(cim_store_delete(test_store, "damaged.cim"), 0);
@@ -417,9 +417,9 @@ static const struct {
 	const char *name;
 	int expect;
 } refusals[] = {
-	{ "", -EINVAL },	    { "..", -EINVAL },	      { "x/a.cim", -EINVAL },
-	{ "control", -EINVAL },	    { "region_x", -EINVAL },  { ".cimfs-x", -EINVAL },
-	{ "missing", -ENOENT },	    { "text", -CIM_ECORRUPT }, { "link", -CIM_ECORRUPT },
+	{ "", -EINVAL },          { "..", -EINVAL },         { "x/a.cim", -EINVAL },
+	{ "control", -EINVAL },   { "region_x", -EINVAL },   { ".cimfs-x", -EINVAL },
+	{ "missing", -ENOENT },   { "text", -CIM_ECORRUPT }, { "link", -CIM_ECORRUPT },
 	{ "dir", -CIM_ECORRUPT },
 };
 
@@ -510,7 +510,8 @@ static Suite *suite(void)
 	tcase_add_test(list, list_shows_images_only_and_sorted);
 	tcase_add_test(list, list_shows_damaged_images);
 	tcase_add_test(list, list_leaves_out_images_with_reserved_names);
-	tcase_add_loop_test(list, is_image_only_of_a_regular_file_with_the_magic, 0, N_ROWS(no_images));
+	tcase_add_loop_test(list, is_image_only_of_a_regular_file_with_the_magic, 0,
+			    N_ROWS(no_images));
 	tcase_add_test(list, region_files_are_mapped_once_for_all_images);
 	tcase_add_test(list, store_lives_as_long_as_its_images);
 
