@@ -303,13 +303,16 @@ static char *describe_state(struct cim_daemon *d, const char *own_result)
 void cim_control_read(fuse_req_t req, size_t size, off_t off, struct fuse_file_info *fi)
 {
 	struct handle *h = handle_of(fi);
-	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&h->lock);
 
+	g_mutex_lock(&h->lock);
 	if (!h->shown || off == 0 || off < h->start) {
 		g_free(h->shown);
 		h->shown = describe_state(cim_daemon_of(req), h->result);
 		h->start = off;
 	}
 	size_t n = strlen(h->shown), at = MIN((size_t)(off - h->start), n);
-	fuse_reply_buf(req, h->shown + at, MIN(size, n - at));
+	g_autofree char *part = g_strndup(h->shown + at, MIN(size, n - at));
+	/* Before the answer: who has it may close the handle. */
+	g_mutex_unlock(&h->lock);
+	fuse_reply_buf(req, part, strlen(part));
 }

@@ -10,6 +10,7 @@
 #include "image-ops.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sys/uio.h>
 
 #include "error.h"
@@ -233,10 +234,13 @@ static void image_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 	else if (count == 0)
 		reply_copied(req, n.img, &e.data, (uint64_t)off, size);
 	else if (fuse_reply_iov(req, iov, count) == -EFAULT)
-		/* A region file was cut off.  The kernel has ended the request, with EIO. */
+		/*
+		 * The kernel has ended the request, with EIO, and the image may be closed already:
+		 * only the number is safe to tell.
+		 */
 		cim_log(LOG_ERR,
-			"image \"%s\" lost data under its reader: a region file was cut off",
-			n.img->name);
+			"inode %" PRIu64 " lost data under its reader: a region file was cut off",
+			(uint64_t)ino);
 }
 
 static void image_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,

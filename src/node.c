@@ -37,8 +37,8 @@ static void from_entry(struct cim_node *node, const struct cim_entry *e,
 	node->reparse_tag = e->reparse_tag;
 	node->reparse_off = e->reparse_off;
 	node->parent_id = e->parent_id;
-	node->size =
-		S_ISLNK(node->mode) ? attr->size : e->data.size; /* of a symlink its target's */
+	/* Of a symlink its target's. */
+	node->size = S_ISLNK(node->mode) ? attr->size : e->data.size;
 	node->stream_type = (uint8_t)e->data.type;
 	node->stream_sparse = e->data.sparse;
 	node->data.where = e->data.off;

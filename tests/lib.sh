@@ -2,8 +2,8 @@
 # shellcheck shell=bash
 # What the shell tests share: TAP, a directory of their own, and the daemon.
 #
-# To be sourced, by bash.  A test makes checks and ends with plan.  It works only below $tmp, which is
-# new for each run; what it has started or mounted there goes with it, however it ends.
+# To be sourced, by bash.  A test makes checks and ends with plan.  It works only below $tmp,
+# which is new for each run; what it has started or mounted there goes with it, however it ends.
 
 : "${top_srcdir:=.}" "${top_builddir:=.}" "${CC:=cc}"
 : "${CIMFSD:=$top_builddir/cimfsd}" "${CIMFS:=$top_builddir/cimfs}"

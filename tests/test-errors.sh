@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Every way in which a request can be refused: the errno that the write to the control file gets, and
-# the HRESULT, its symbol and the sentence that the same descriptor reads.
+# Every way in which a request can be refused: the errno that the write to the control file gets,
+# and the HRESULT, its symbol and the sentence that the same descriptor reads.
 set -u
 
 . "${top_srcdir:=.}/tests/lib.sh"
@@ -11,7 +11,8 @@ new_dir; d=$dir
 new_dir; m=$dir
 new_dir; m2=$dir
 
-# ask MOUNTPOINT REQUEST - write it and read the result by one descriptor: the errno's text, "; ", the result
+# ask MOUNTPOINT REQUEST - write it and read the result by one descriptor: the errno's text, "; ",
+# the result
 ask()
 {
 	# shellcheck disable=SC2016
@@ -37,7 +38,8 @@ noent="No such file or directory"
 exist="File exists"
 corrupt="Structure needs cleaning"
 
-# refused DESC REQUEST ERRNO WORD - the request gets that errno, its HRESULT, and a sentence with the word
+# refused DESC REQUEST ERRNO WORD - the request gets that errno, its HRESULT, and a sentence with
+# the word
 refused()
 {
 	local answer want="$3; ${hresult_of[$3]} "
@@ -263,7 +265,8 @@ fails_with "an import is refused while the mount has a writer" "another writer" 
 	"$CIMFS" import -q "$d" y.cim "$tmp/tree"
 quietly close
 
-# Two daemons on one directory: of two who ask at once one gets the writer, the other is told why not.
+# Two daemons on one directory: of two who ask at once one gets the writer, the other is told why
+# not.
 start_cimfsd "$d" "$m2"
 tries=200
 both=0 none=0 told=0

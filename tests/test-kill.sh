@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# A daemon that is killed at any moment, with a half-filled writer or in the middle of a commit: every
-# committed image is as it was, a commit has happened or has not, the next start clears the mount,
-# and the next writer leaves nothing of the dead one behind.
+# A daemon that is killed at any moment, with a half-filled writer or in the middle of a commit:
+# every committed image is as it was, a commit has happened or has not, the next start clears the
+# mount, and the next writer leaves nothing of the dead one behind.
 #
 # CIMFS_LONG is how often; CIMFS_SEED repeats the choices of an earlier run, though not its timing.
 set -u

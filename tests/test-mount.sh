@@ -21,8 +21,8 @@ ln "$tree/etc/motd" "$tree/etc/issue"
 ln -s ../etc/motd "$tree/usr/motd"
 touch -d '2001-02-03 04:05:06.1234567' "$tree/etc/passwd"
 
-# listing DIR - what must be equal of a file wherever it is: of a directory that is not its size, nor its
-# count of links; of times what the format holds
+# listing DIR - what must be equal of a file wherever it is: of a directory that is not its size,
+# nor its count of links; of times what the format holds
 listing()
 {
 	(cd "$1" && find . \( -type d -printf '%P %y %m %U %G - - %T@\n' \) -o \

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Common programs on writer/: what they make there is in the image after the commit, whatever its type,
-# name, metadata or way of being written.
+# Common programs on writer/: what they make there is in the image after the commit, whatever its
+# type, name, metadata or way of being written.
 set -u
 
 . "${top_srcdir:=.}/tests/lib.sh"
@@ -169,16 +169,16 @@ tar -C "$src" -c . 2>"$scratch/err" | cat >/dev/null
 find "$src" -type f -size 0 -exec cat {} +
 diag "$(find "$src" | wc -l) files, $(du -sh "$src" | cut -f1)"
 
-# Reports on a tree, with a line for each file.  This is all that find knows of it but what no two trees
-# have alike, and the time when what is not yet written was read.
+# Reports on a tree, with a line for each file.  This is all that find knows of it but what no two
+# trees have alike, and the time when what is not yet written was read.
 what_find_says()
 {
 	(cd "$1" && find . \( -name 'after-*' -printf '%P %y %m %U %G %n %s %b %T@\0' \) -o \
 		-printf '%P %y %m %U %G %n %s %b %T@ %A@ %l\0' | sort -z | tr '\n\0' '?\n')
 }
 
-# And this what trees of other file systems have alike too: of a directory not its size and its links, of
-# a file not its blocks, of times as much as the format holds.
+# And this what trees of other file systems have alike too: of a directory not its size and its
+# links, of a file not its blocks, of times as much as the format holds.
 comparable()
 {
 	(cd "$1" && find . \( -type d -printf '%P %y %m %U %G - - %T@ %A@\0' \) -o \
@@ -250,9 +250,12 @@ forget_caches
 what_find_says "$m/cp.cim" >"$scratch/got"
 what_find_says "$m/import.cim" >"$scratch/want"
 same "also when nothing is cached" "$scratch/got" "$scratch/want"
+archive()
+{
+	tar -C "$1" --sort=name --format=posix --pax-option=delete=ctime,delete=atime -c . 2>>"$scratch/err"
+}
 ok "tar of either is the same" cmp \
-	<(tar -C "$m/cp.cim" --sort=name --format=posix --pax-option=delete=ctime,delete=atime -c . 2>"$scratch/err") \
-	<(tar -C "$m/import.cim" --sort=name --format=posix --pax-option=delete=ctime,delete=atime -c . 2>"$scratch/err")
+	<(archive "$m/cp.cim") <(archive "$m/import.cim")
 quietly $'delete cp.cim\ndelete import.cim'
 
 # ---- programs at work in writer/ ----

@@ -1474,18 +1474,25 @@ END_TEST
 
 /*
  * Whether the file system keeps holes as they are: two pieces of data behind a header, and a hole
- * between.  Some that use large pages do not, and then what is a hole is theirs to say.
+ * between, which is read through a mapping.  tmpfs fills what is read so, and some round to large
+ * pages; what is a hole is then theirs to say.
  */
 static bool keeps_holes(uint64_t first_size, uint64_t second_at, uint64_t second_size)
 {
 	cim_autofd fd = openat(test_store->dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	g_autofree uint8_t *data = pattern(MAX(first_size, second_size), 1);
-	const uint64_t header = 4096;
+	const uint64_t header = 4096, hole = header + first_size, end = header + second_at;
 
-	return fd >= 0 && cim_pwrite_full(fd, data, first_size, header) == 0 &&
-	       cim_pwrite_full(fd, data, second_size, header + second_at) == 0 &&
-	       lseek(fd, (off_t)header, SEEK_HOLE) == (off_t)(header + first_size) &&
-	       lseek(fd, (off_t)(header + first_size), SEEK_DATA) == (off_t)(header + second_at);
+	if (fd < 0 || cim_pwrite_full(fd, data, first_size, header) < 0 ||
+	    cim_pwrite_full(fd, data, second_size, end) < 0)
+		return false;
+	const uint8_t *map = mmap(NULL, end, PROT_READ, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		return false;
+	bool zero = map[hole] == 0 && map[end - 1] == 0;
+	munmap((void *)(uintptr_t)map, end);
+	return zero && lseek(fd, (off_t)header, SEEK_HOLE) == (off_t)hole &&
+	       lseek(fd, (off_t)hole, SEEK_DATA) == (off_t)end;
 }
 
 START_TEST(holes_are_kept_through_commit)
@@ -1493,15 +1500,18 @@ START_TEST(holes_are_kept_through_commit)
 	struct cim_writer *w = open_writer(NULL, "a.cim");
 	uint32_t id = make_file(w, "f", S_IFREG | 0644), all = make_file(w, "all", S_IFREG | 0644);
 	g_autofree uint8_t *data = pattern(65536, 8);
+	bool exact = keeps_holes(65536, 10 * MIB, 65536);
 	uint8_t buf[4];
 
 	write_at(w, id, 0, data, 65536);
 	write_at(w, id, 10 * MIB, data, 65536);
 	ck_assert_int_eq(try_truncate(w, id, 20 * MIB), 0);
 	ck_assert_int_eq(try_truncate(w, all, 1ull << 40), 0);
-	ck_assert_int_eq(cim_writer_seek(w, id, 0, SEEK_HOLE), 65536);
-	ck_assert_int_eq(cim_writer_seek(w, id, 65536, SEEK_DATA), 10 * MIB);
-	ck_assert_int_eq(cim_writer_seek(w, id, 11 * MIB, SEEK_DATA), -ENXIO);
+	if (exact) {
+		ck_assert_int_eq(cim_writer_seek(w, id, 0, SEEK_HOLE), 65536);
+		ck_assert_int_eq(cim_writer_seek(w, id, 65536, SEEK_DATA), 10 * MIB);
+		ck_assert_int_eq(cim_writer_seek(w, id, 11 * MIB, SEEK_DATA), -ENXIO);
+	}
 	ck_assert_int_eq(cim_writer_seek(w, id, 20 * MIB, SEEK_HOLE), -ENXIO);
 	commit(w);
 	for (int fork = 0; fork < 2; fork++) {
@@ -1510,10 +1520,13 @@ START_TEST(holes_are_kept_through_commit)
 		struct cim_entry e = image_entry(img, "f");
 
 		ck_assert_uint_eq(attr.size, 20 * MIB);
-		ck_assert_uint_le(attr.blocks, (2 * 65536 + 65536) / 512);
-		ck_assert_int_eq(cim_stream_seek(img, &e.data, 65536, SEEK_DATA), 10 * MIB);
-		ck_assert_int_eq(cim_stream_seek(img, &e.data, 0, SEEK_HOLE), 65536);
-		ck_assert_int_eq(cim_stream_seek(img, &e.data, 11 * MIB, SEEK_DATA), -ENXIO);
+		if (exact) {
+			ck_assert_uint_le(attr.blocks, (2 * 65536 + 65536) / 512);
+			ck_assert_int_eq(cim_stream_seek(img, &e.data, 65536, SEEK_DATA), 10 * MIB);
+			ck_assert_int_eq(cim_stream_seek(img, &e.data, 0, SEEK_HOLE), 65536);
+			ck_assert_int_eq(cim_stream_seek(img, &e.data, 11 * MIB, SEEK_DATA),
+					 -ENXIO);
+		}
 		ck_assert_int_eq(cim_stream_read(img, &e.data, 10 * MIB - 2, buf, 4), 4);
 		ck_assert(buf[0] == 0 && buf[1] == 0 && memcmp(buf + 2, data, 2) == 0);
 		ck_assert_uint_eq(image_attr(img, "all").blocks, 0);
@@ -1531,6 +1544,7 @@ START_TEST(punched_hole_is_a_hole_in_the_image)
 {
 	struct cim_writer *w = open_writer(NULL, "a.cim");
 	g_autofree uint8_t *data = pattern(4 * MIB, 9);
+	bool exact = keeps_holes(MIB, 3 * MIB, MIB);
 
 	put(w, "f", data, 4 * MIB);
 	commit(w);
@@ -1553,9 +1567,11 @@ START_TEST(punched_hole_is_a_hole_in_the_image)
 	struct cim_image *img = open_image("b.cim");
 	check_content(img, "f", data, 4 * MIB);
 	struct cim_entry e = image_entry(img, "f");
-	ck_assert_int_eq(cim_stream_seek(img, &e.data, 0, SEEK_HOLE), MIB);
-	ck_assert_int_eq(cim_stream_seek(img, &e.data, MIB, SEEK_DATA), 3 * MIB);
-	ck_assert_uint_le(image_attr(img, "f").blocks, 2 * MIB / 512 + 256);
+	if (exact) {
+		ck_assert_int_eq(cim_stream_seek(img, &e.data, 0, SEEK_HOLE), MIB);
+		ck_assert_int_eq(cim_stream_seek(img, &e.data, MIB, SEEK_DATA), 3 * MIB);
+		ck_assert_uint_le(image_attr(img, "f").blocks, 2 * MIB / 512 + 256);
+	}
 	cim_image_unref(img);
 }
 END_TEST
@@ -1723,6 +1739,7 @@ START_TEST(put_keeps_holes)
 {
 	g_autofree uint8_t *data = pattern(8 * MIB, 15), *buf = g_malloc(CIM_PUT_BUFFER);
 	struct cim_writer *w = open_writer(NULL, "a.cim");
+	bool exact = keeps_holes(65536, 8 * MIB - 4096, 4096);
 	cim_autofd fd = source_file(data, 8 * MIB, 65536);
 	uint32_t id = make_file(w, "f", S_IFREG | 0644);
 
@@ -1732,8 +1749,10 @@ START_TEST(put_keeps_holes)
 	struct cim_image *img = open_image("a.cim");
 	check_content(img, "f", data, 8 * MIB);
 	struct cim_entry e = image_entry(img, "f");
-	ck_assert_int_eq(cim_stream_seek(img, &e.data, 65536, SEEK_DATA), 8 * MIB - 4096);
-	ck_assert_uint_lt(image_attr(img, "f").blocks, 1000);
+	if (exact) {
+		ck_assert_int_eq(cim_stream_seek(img, &e.data, 65536, SEEK_DATA), 8 * MIB - 4096);
+		ck_assert_uint_lt(image_attr(img, "f").blocks, 1000);
+	}
 	cim_image_unref(img);
 }
 END_TEST
