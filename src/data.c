@@ -579,13 +579,17 @@ static void note_open(GArray *ids, const struct cim_node *node)
 		g_array_append_val(ids, node->id);
 }
 
-/* A file of the base that was changed, then deleted, and is not open: its data is not needed. */
+/*
+ * A file of the base that was changed, then deleted, and is not open: its data is not needed.
+ * Unless it came from elsewhere, and may have names that were not counted: those keep what was
+ * written.
+ */
 static gboolean forget_deleted(gpointer id, gpointer value, gpointer writer)
 {
 	struct cim_writer *w = writer;
 	struct cim_node *node = value;
 
-	if (!S_ISREG(node->mode) || node->n_links > 0 || node->n_opens > 0)
+	if (!S_ISREG(node->mode) || node->n_links > 0 || node->n_opens > 0 || !node->counted)
 		return FALSE;
 	cim_node_drop_data(w, node);
 	if (node->changed_entry)

@@ -27,6 +27,7 @@ static void from_entry(struct cim_node *node, const struct cim_entry *e,
 	node->uid = attr->posix.uid;
 	node->gid = attr->posix.gid;
 	node->n_links = attr->posix.n_links;
+	node->counted = attr->posix.counted;
 	node->flags = e->flags;
 	node->has_holes = e->flags & CIM_FLAG_SPARSE;
 	node->accessed = e->accessed;

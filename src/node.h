@@ -70,6 +70,7 @@ struct cim_node {
 	bool was_stored; /* this writer has stored it once: while it changes again it stays in the
 			    scratch file */
 	bool changed_entry; /* its file entry must be written */
+	bool counted;       /* of the base: n_links is all of its names */
 
 	uint32_t reparse_tag; /* of the base; with reparse_off */
 	union {

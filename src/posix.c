@@ -108,6 +108,7 @@ void cim_posix_decode(const struct cim_posix_options *opt, const struct cim_entr
 		.uid = lx.uid != CIM_ID_INVALID ? lx.uid : opt->uid,
 		.gid = lx.gid != CIM_ID_INVALID ? lx.gid : opt->gid,
 		.n_links = type == S_IFDIR ? 1 : lx.n_links,
+		.counted = lx.has_mode,
 	};
 	if (lx.has_mode && (lx.mode & S_IFMT) == type)
 		ret->mode = type == S_IFLNK ? S_IFLNK | 0777 : lx.mode;

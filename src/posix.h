@@ -41,6 +41,7 @@ struct cim_posix {
 	uint32_t uid, gid;
 	uint32_t major, minor;
 	uint32_t n_links;
+	bool counted; /* it was written with Linux' metadata, so n_links is all of its names */
 };
 
 /**

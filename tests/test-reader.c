@@ -1499,6 +1499,13 @@ START_TEST(hard_link_that_was_not_counted_outlives_the_other)
 	ck_assert_uint_ge(attr_of(w, find(w, "y")).posix.n_links, 1);
 	commit(w);
 	check_image_text("c.cim", "y", "Shared");
+
+	/* What was written by one name is there by the other, though nobody looked at that. */
+	w = open_writer("a.cim", "d.cim");
+	write_at(w, find(w, "x"), 0, "S", 1);
+	ck_assert_int_eq(try_unlink(w, "x"), 0);
+	commit(w);
+	check_image_text("d.cim", "y", "Shared");
 }
 END_TEST
 
