@@ -13,7 +13,17 @@ export LC_ALL=C TZ=UTC
 unset CDPATH GREP_OPTIONS
 umask 022
 
-LIMIT=${CIMFS_TEST_LIMIT:-120} # seconds of one command
+# rounds USUAL LONGER - how often something is tried: as usual, or in make check-long, which sets
+# CIMFS_LONG
+rounds()
+{
+	case ${CIMFS_LONG:-0} in
+	0) echo "$1" ;;
+	*) echo "$2" ;;
+	esac
+}
+
+LIMIT=${CIMFS_TEST_LIMIT:-$(rounds 120 600)} # seconds of one command
 # $tmp is the test's; beside it are the daemon's log and what a command last printed.
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/cimfs-test-XXXXXX") || exit 1
 scratch=$(cd -- "$scratch" && pwd -P)

@@ -45,12 +45,22 @@ static inline uint64_t test_random_below(struct test_random *r, uint64_t n)
 	return test_random_next(r) % n;
 }
 
-/** test_seed - the seed of this run: CIMFS_SEED, else @otherwise; print it in the test's name or output */
+/** test_seed - the seed of this run: CIMFS_SEED, else @otherwise; print it in the test's name or
+ * output */
 static inline uint64_t test_seed(uint64_t otherwise)
 {
 	const char *s = getenv("CIMFS_SEED");
 
 	return s ? strtoull(s, NULL, 0) : otherwise;
+}
+
+/** test_rounds - how often something is tried: @usual, or @longer in make check-long, by CIMFS_LONG
+ */
+static inline int test_rounds(int usual, int longer)
+{
+	const char *s = getenv("CIMFS_LONG");
+
+	return s && *s && *s != '0' ? longer : usual;
 }
 
 #endif

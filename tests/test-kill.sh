@@ -4,13 +4,13 @@
 # every committed image is as it was, a commit has happened or has not, the next start clears the
 # mount, and the next writer leaves nothing of the dead one behind.
 #
-# CIMFS_LONG is how often; CIMFS_SEED repeats the choices of an earlier run, though not its timing.
+# CIMFS_SEED repeats the choices of an earlier run, though not its timing.
 set -u
 
 . "${top_srcdir:=.}/tests/lib.sh"
 need_fuse
 
-rounds=${CIMFS_LONG:-10}
+rounds=$(rounds 10 200)
 RANDOM=${CIMFS_SEED:=$(($$ % 32768))}
 diag "$rounds rounds, CIMFS_SEED=$CIMFS_SEED"
 

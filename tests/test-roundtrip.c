@@ -11,8 +11,8 @@
 
 #include "imagedir.h"
 
-#define N_TREES       50
-#define N_GENERATIONS 4 /* an image and forks three deep */
+#define N_TREES       50 /* 1,000 in make check-long */
+#define N_GENERATIONS 6  /* an image and forks five deep */
 #define N_STEPS       60
 #define DATA_MAX      (256 * 1024)
 
@@ -746,7 +746,8 @@ static Suite *suite(void)
 	TCase *tc = tcase_create("roundtrip");
 
 	tcase_add_checked_fixture(tc, setup_dir, teardown_dir);
-	tcase_add_loop_test(tc, random_tree_is_read_as_written, 0, N_TREES);
+	tcase_add_loop_test(tc, random_tree_is_read_as_written, 0,
+			    test_rounds(N_TREES, 20 * N_TREES));
 	suite_add_tcase(s, tc);
 	return s;
 }
