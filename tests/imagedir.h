@@ -21,9 +21,6 @@
 #include "util.h"
 #include "writer.h"
 
-/* Each function is used by some tests and not by others. */
-#define TEST_HELPER static inline __attribute__((unused))
-
 #define N_ROWS(table) (sizeof(table) / sizeof((table)[0]))
 
 static char *test_path __attribute__((unused));              /* the directory of this test */

@@ -9,8 +9,11 @@
 
 #include <sys/xattr.h>
 
+#include "builder.h"
+#include "damage.h"
 #include "imagedir.h"
 #include "reader.h"
+#include "walk.h"
 
 #define N_FLIPS 1000
 
@@ -58,82 +61,6 @@ static void teardown_sample(void)
 {
 	g_clear_pointer(&big, g_free);
 	teardown_dir();
-}
-
-/* The name of the file with a region index. */
-static void region_file(uint32_t index, char name[CIM_FILE_NAME])
-{
-	struct cim_set *sets;
-	uint32_t n, i = 0;
-
-	ck_assert_int_eq(cim_image_list_sets(test_store, "a.cim", &sets, &n), 0);
-	for (; i < n && index >= sets[i].n_regions; i++)
-		index -= sets[i].n_regions;
-	ck_assert_uint_lt(i, n);
-	cim_region_name(&sets[i].guid, index, name);
-	g_free(sets);
-}
-
-static int open_to_damage(const char *name)
-{
-	ck_assert_int_eq(fchmodat(test_store->dirfd, name, 0644, 0), 0);
-	int fd = openat(test_store->dirfd, name, O_RDWR | O_CLOEXEC);
-	ck_assert_int_ge(fd, 0);
-	return fd;
-}
-
-static void damage_file(const char *name, uint64_t at, const void *bytes, size_t size)
-{
-	cim_autofd fd = open_to_damage(name);
-
-	ck_assert_int_eq(cim_pwrite_full(fd, bytes, size, at), 0);
-}
-
-static void cut_file(const char *name, uint64_t size)
-{
-	cim_autofd fd = open_to_damage(name);
-
-	ck_assert_int_eq(ftruncate(fd, (off_t)size), 0);
-}
-
-/* Bytes at a region offset. */
-static void damage(uint64_t off, const void *bytes, size_t size)
-{
-	char name[CIM_FILE_NAME];
-
-	region_file(cim_off_region(off), name);
-	damage_file(name, cim_off_byte(off), bytes, size);
-}
-
-static void damage32(uint64_t off, uint32_t value)
-{
-	cim_le32 v = cim_put32(value);
-
-	damage(off, &v, sizeof(v));
-}
-
-static void damage16(uint64_t off, uint16_t value)
-{
-	cim_le16 v = cim_put16(value);
-
-	damage(off, &v, sizeof(v));
-}
-
-static void damage64(uint64_t off, uint64_t value)
-{
-	cim_le64 v = cim_put64(value);
-
-	damage(off, &v, sizeof(v));
-}
-
-/* Where the entry of a file lies. */
-static uint64_t entry_off(const struct cim_image *img, const char *path)
-{
-	uint32_t id = image_find(img, path);
-	struct cim_table t;
-
-	ck_assert_int_eq(cim_image_table(img, (id - 1) / CIM_TABLE_ENTRIES, &t), 0);
-	return t.off + (uint64_t)((id - 1) % CIM_TABLE_ENTRIES) * t.entry_size;
 }
 
 static int read_error(const struct cim_image *img, const char *path)
@@ -781,72 +708,14 @@ END_TEST
 
 /* ---- random damage ---- */
 
-/* How much a walk may still do: a damaged image can be a loop. */
-struct budget {
-	int files, depth;
-};
-
-static int touch_xattr(void *arg, const char *name)
-{
-	int *left = arg;
-
-	ck_assert_uint_le(strlen(name), CIM_XATTR_NAME_MAX);
-	return --*left <= 0;
-}
-
-static void touch_data(const struct cim_image *img, const struct cim_stream *s)
-{
-	static uint8_t buf[65536];
-
-	(void)cim_stream_read(img, s, 0, buf, sizeof(buf));
-	(void)cim_stream_read(img, s, s->size / 2, buf, 4096);
-	if (s->size > 0) {
-		(void)cim_stream_read(img, s, s->size - 1, buf, 4096);
-		(void)cim_stream_seek(img, s, 0, SEEK_DATA);
-		(void)cim_stream_seek(img, s, s->size - 1, SEEK_HOLE);
-	}
-}
-
-static void walk(const struct cim_image *img, uint32_t id, struct budget *b)
-{
-	char target[CIM_SYMLINK_MAX + 1], name[CIM_NAME_BYTES + 1], value[16];
-	uint16_t units[CIM_NAME_UNITS];
-	struct cim_entry e;
-	struct cim_attr attr;
-	struct cim_links l;
-	int left = 64;
-
-	if (--b->files < 0 || b->depth > 8)
-		return;
-	(void)cim_file_attr(img, id, &attr);
-	(void)cim_file_readlink(img, id, target);
-	if (cim_image_entry(img, id, &e) < 0)
-		return;
-	(void)cim_file_list_xattrs(img, &e, touch_xattr, &left);
-	(void)cim_file_get_xattr(img, &e, "user.small", value, sizeof(value));
-	(void)cim_file_get_xattr(img, &e, "user.large", value, sizeof(value));
-	touch_data(img, &e.data);
-	if (cim_dir_links(img, &e, &l) < 0)
-		return;
-	b->depth++;
-	for (uint32_t i = 0; i < l.n && b->files > 0; i++) {
-		int n = cim_links_name(&l, i, units);
-
-		if (n > 0 && (n = cim_name_shown(units, (size_t)n, name)) > 0)
-			(void)cim_dir_lookup(img, id, name, (size_t)n, &(uint32_t){ 0 });
-		walk(img, cim_links_id(&l, i), b);
-	}
-	b->depth--;
-}
-
 static void walk_all(void)
 {
-	struct budget b = { .files = 100 };
+	struct walk w = { .files = 100, .depth = 8 };
 	struct cim_image *img;
 
 	if (cim_image_open(test_store, "a.cim", &img) < 0)
 		return;
-	walk(img, img->fs.root_id, &b);
+	walk_file(&w, img, img->fs.root_id);
 	(void)cim_path_lookup(img, "dir/one", true, &(uint32_t){ 0 });
 	(void)cim_path_lookup(img, "link", true, &(uint32_t){ 0 });
 	cim_image_unref(img);
@@ -1042,143 +911,21 @@ END_TEST
 
 /* ---- images of other writers ---- */
 
-/* One region file, which grows; file 1 is the root. */
-struct builder {
-	struct cim_guid guid;
-	GByteArray *region;
-	GByteArray *entries; /* of entry_size bytes */
-	uint32_t entry_size;
-	uint32_t version;
-	uint64_t upcase_off;
-};
-
-struct name {
-	const uint16_t *units;
-	uint32_t n_units;
-	uint32_t id;
-	struct cim_stream stream;
-};
-
-static uint64_t build(struct builder *b, const void *bytes, size_t size)
-{
-	static const uint8_t zeros[8];
-
-	while (b->region->len % 8)
-		g_byte_array_append(b->region, zeros, 1);
-	uint64_t off = b->region->len;
-	g_byte_array_append(b->region, bytes, (guint)size);
-	return off;
-}
-
-static void builder_begin(struct builder *b, uint32_t version, uint32_t entry_size)
-{
-	struct cim_region_disk head = { 0 };
-	g_autofree uint8_t *upcase = g_malloc(CIM_UPCASE_SIZE);
-
-	*b = (struct builder){ .guid = { "built by hand  " },
-			       .region = g_byte_array_new(),
-			       .entries = g_byte_array_new(),
-			       .entry_size = entry_size,
-			       .version = version };
-	cim_common_encode(&head.common, CIM_FILE_REGION, sizeof(head));
-	head.common.version_major = cim_put32(version);
-	build(b, &head, sizeof(head));
-	cim_upcase_identity_write(upcase);
-	b->upcase_off = build(b, upcase, CIM_UPCASE_SIZE);
-}
-
-/* The file's ID. */
-static uint32_t build_entry(struct builder *b, const struct cim_entry *e)
-{
-	uint8_t bytes[256];
-
-	ck_assert_uint_le(b->entry_size, sizeof(bytes));
-	memset(bytes, 0xEE, sizeof(bytes));
-	cim_entry_encode((struct cim_entry_disk *)bytes, e);
-	g_byte_array_append(b->entries, bytes, b->entry_size);
-	return b->entries->len / b->entry_size;
-}
-
-static void replace_entry(struct builder *b, uint32_t id, const struct cim_entry *e)
-{
-	struct cim_entry_disk d;
-
-	cim_entry_encode(&d, e);
-	memcpy(b->entries->data + (size_t)(id - 1) * b->entry_size, &d,
-	       MIN(b->entry_size, sizeof(d)));
-}
-
-static uint32_t build_text(struct builder *b, const char *text)
-{
-	struct cim_entry e = { .data = { .off = build(b, text, strlen(text)),
-					 .size = strlen(text) },
-			       .parent_id = 1 };
-
-	return build_entry(b, &e);
-}
-
-/* The link table of names in the order given. */
-static struct cim_stream build_table(struct builder *b, uint32_t entry_size,
-				     const struct name *names, uint32_t n, bool with_length)
-{
-	uint8_t table[4096] = { 0 };
-	uint32_t at = 8 + n * (entry_size + 4), lead = with_length ? 4 : 0;
-	uint8_t *t = table + lead;
-
-	for (uint32_t i = 0; i < n; i++) {
-		if (entry_size == CIM_LINK_ID)
-			cim_store32(t + 8 + 4 * i, names[i].id);
-		else
-			cim_stream_encode((struct cim_stream_disk *)(t + 8 + 16 * i),
-					  &names[i].stream);
-		cim_store32(t + 8 + n * entry_size + 4 * i, at);
-		cim_store16(t + at, (uint16_t)names[i].n_units);
-		for (uint32_t u = 0; u < names[i].n_units; u++)
-			cim_store16(t + at + 2 + 2 * u, names[i].units[u]);
-		at += 2 + 2 * names[i].n_units;
-	}
-	cim_store32(t, at);
-	cim_store32(t + 4, n);
-	if (with_length)
-		cim_store32(table, at);
-	return (struct cim_stream){ .off = build(b, table, lead + at),
-				    .size = at,
-				    .type = CIM_STREAM_LINKS };
-}
-
-static void build_root(struct builder *b, const struct name *names, uint32_t n)
-{
-	struct cim_entry root = { .parent_id = 1,
-				  .data = build_table(b, CIM_LINK_ID, names, n, false) };
-
-	replace_entry(b, 1, &root);
-}
-
 /* Write the files "a.cim" and its region, and open the image. */
 static struct cim_image *builder_end(struct builder *b)
 {
-	struct cim_table t = { .off = build(b, b->entries->data, b->entries->len),
-			       .n_entries = b->entries->len / b->entry_size,
-			       .entry_size = b->entry_size };
 	struct cim_set set = { .guid = b->guid, .n_regions = 1 };
 	struct cim_image_disk head = { 0 };
-	struct cim_table_disk dir;
 	char name[CIM_FILE_NAME];
 
-	cim_table_encode(&dir, &t);
-	struct cim_fs_disk fs = { .upcase_off = cim_put64(b->upcase_off),
-				  .tables_off = cim_put64(build(b, &dir, sizeof(dir))),
-				  .n_tables = cim_put32(1),
-				  .root_id = cim_put32(1) };
 	cim_common_encode(&head.common, CIM_FILE_IMAGE, sizeof(head));
 	head.common.version_major = cim_put32(b->version);
 	cim_set_encode(&head.own, &set);
-	head.fs_off = cim_put64(build(b, &fs, sizeof(fs)));
+	head.fs_off = cim_put64(builder_finish(b));
 	cim_region_name(&b->guid, 0, name);
 	put_file(name, b->region->data, b->region->len);
 	put_file("a.cim", &head, sizeof(head));
-	g_byte_array_unref(b->region);
-	g_byte_array_unref(b->entries);
+	builder_clear(b);
 	return open_image("a.cim");
 }
 
