@@ -147,15 +147,15 @@ static bool parse_options(struct fuse_args *args, struct options *o)
 	return true;
 }
 
-static struct cim_posix_options foreign_of(const struct options *o)
+static struct cim_view view_of(const struct options *o)
 {
-	struct cim_posix_options foreign = cim_posix_defaults();
+	struct cim_view view = cim_view_default();
 
-	foreign.uid = o->uid != UNSET ? o->uid : foreign.uid;
-	foreign.gid = o->gid != UNSET ? o->gid : foreign.gid;
-	foreign.fmask = o->fmask != UNSET ? o->fmask & 07777 : foreign.fmask;
-	foreign.dmask = o->dmask != UNSET ? o->dmask & 07777 : foreign.dmask;
-	return foreign;
+	view.uid = o->uid != UNSET ? o->uid : view.uid;
+	view.gid = o->gid != UNSET ? o->gid : view.gid;
+	view.fmask = o->fmask != UNSET ? o->fmask & 07777 : view.fmask;
+	view.dmask = o->dmask != UNSET ? o->dmask & 07777 : view.dmask;
+	return view;
 }
 
 /* ---- what is mounted, and where ---- */
@@ -178,7 +178,7 @@ static int open_image(struct cim_daemon *d, const char *path)
 
 	if (r < 0)
 		return r;
-	r = cim_slots_open_image(&d->slots, d->store, name, &d->foreign, &d->only);
+	r = cim_slots_open_image(&d->slots, d->store, name, &d->view, &d->only);
 	if (r == -ENOENT)
 		return cim_fail(EINVAL, "\"%s\" is no image", path);
 	return r;
@@ -378,7 +378,7 @@ static int run(struct cim_daemon *d, struct fuse_args *args, struct options *o)
 
 static void init(struct cim_daemon *d, const struct options *o)
 {
-	d->foreign = foreign_of(o);
+	d->view = view_of(o);
 	d->shared = o->shared;
 	d->threaded = !o->single;
 	g_mutex_init(&d->told);

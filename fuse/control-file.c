@@ -88,7 +88,7 @@ static int run_create(struct cim_daemon *d, const struct fuse_ctx *ctx, const st
 {
 	struct cim_session *s;
 	int r = cim_sessions_create(&d->sessions, &d->slots, d->store, q->existing, q->new_name,
-				    q->cmp, ctx->uid, ctx->pid, &s);
+				    q->cmp, &d->view, ctx->uid, ctx->pid, &s);
 
 	if (r < 0)
 		return r;

@@ -23,7 +23,7 @@
 
 struct cim_daemon {
 	struct cim_store *store;          /* the directory behind the mount */
-	struct cim_posix_options foreign; /* owners and modes of files that have none */
+	struct cim_view view;             /* how files of images and writers are shown */
 	struct cim_slot *only;            /* the image mount: its one image; else NULL */
 	bool shared; /* others may use the mount: the kernel checks permissions */
 	bool threaded;

@@ -90,7 +90,7 @@ static void lookup_image(fuse_req_t req, const char *name)
 	struct cim_daemon *d = cim_daemon_of(req);
 	struct fuse_entry_param e;
 	struct cim_slot *slot;
-	int r = cim_slots_open_image(&d->slots, d->store, name, &d->foreign, &slot);
+	int r = cim_slots_open_image(&d->slots, d->store, name, &d->view, &slot);
 
 	if (r < 0) {
 		cim_reply_result(req, r);

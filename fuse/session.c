@@ -45,7 +45,8 @@ void cim_sessions_clear(struct cim_sessions *sessions)
 
 int cim_sessions_create(struct cim_sessions *sessions, struct cim_slots *slots,
 			struct cim_store *store, const char *existing, const char *new_name,
-			enum cim_case cmp, uid_t uid, pid_t pid, struct cim_session **ret)
+			enum cim_case cmp, const struct cim_view *view, uid_t uid, pid_t pid,
+			struct cim_session **ret)
 {
 	struct cim_writer_info info;
 	struct cim_writer *w;
@@ -53,6 +54,7 @@ int cim_sessions_create(struct cim_sessions *sessions, struct cim_slots *slots,
 
 	if (r < 0)
 		return r;
+	cim_writer_set_view(w, view);
 	cim_writer_info(w, &info);
 	struct cim_session *s = g_new0(struct cim_session, 1);
 	g_mutex_init(&s->lock);

@@ -46,13 +46,15 @@ void cim_sessions_clear(struct cim_sessions *sessions);
 
 /**
  * cim_sessions_create - open the writer
+ * @view: how its files are shown
  * @uid, @pid: for whom
  * @ret: owned by @sessions
  * Returns 0, or as cim_writer_open().
  */
 int cim_sessions_create(struct cim_sessions *sessions, struct cim_slots *slots,
 			struct cim_store *store, const char *existing, const char *new_name,
-			enum cim_case cmp, uid_t uid, pid_t pid, struct cim_session **ret);
+			enum cim_case cmp, const struct cim_view *view, uid_t uid, pid_t pid,
+			struct cim_session **ret);
 
 /**
  * cim_sessions_commit - publish the writer's tree and close it

@@ -106,7 +106,7 @@ static struct cim_slot *slot_of_image(struct cim_slots *slots, const char *name,
 }
 
 int cim_slots_open_image(struct cim_slots *slots, struct cim_store *store, const char *name,
-			 const struct cim_posix_options *options, struct cim_slot **ret)
+			 const struct cim_view *view, struct cim_slot **ret)
 {
 	struct cim_image *img;
 	struct stat st;
@@ -125,7 +125,7 @@ int cim_slots_open_image(struct cim_slots *slots, struct cim_store *store, const
 		int r = cim_image_open(store, name, &img);
 		if (r < 0)
 			return r;
-		img->options = *options;
+		img->view = *view;
 		slot = slot_of_image(slots, name, img);
 		if (atomic_load(&slot->image))
 			cim_image_unref(img); /* the file changed and changed back */

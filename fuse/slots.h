@@ -49,12 +49,12 @@ struct cim_slot *cim_slots_add_writer(struct cim_slots *slots, struct cim_sessio
 
 /**
  * cim_slots_open_image - the slot of an image file as it is now, with one lookup more
- * @options: for files that come without POSIX metadata
+ * @view: how its files are shown
  *
  * Returns 0; -ENOENT (no such file, or no image); -CIM_ECORRUPT, -CIM_EVERSION, -EMFILE, …
  */
 int cim_slots_open_image(struct cim_slots *slots, struct cim_store *store, const char *name,
-			 const struct cim_posix_options *options, struct cim_slot **ret);
+			 const struct cim_view *view, struct cim_slot **ret);
 
 /** cim_slots_ref - @n more lookups of an image's files; one of them, or its slot's opener, holds it
  * already */

@@ -277,8 +277,9 @@ static int encode_eas(struct encoder *e, const struct cim_node *node, struct cim
 {
 	struct cim_attr attr;
 	struct cim_ea_list l = { 0 };
-	bool plain = node->eas_size == 0 && (S_ISDIR(node->mode) || node->n_links == 1) &&
-		     !S_ISCHR(node->mode) && !S_ISBLK(node->mode);
+	bool plain = node->eas_size == 0 && (node->posix_stored | CIM_POSIX_DEV) == CIM_POSIX_ALL &&
+		     (S_ISDIR(node->mode) || node->n_links == 1) && !S_ISCHR(node->mode) &&
+		     !S_ISBLK(node->mode);
 
 	for (guint i = 0; plain && i < EA_CACHE && e->cache[i].size; i++) {
 		const struct ea_cached *c = &e->cache[i];
@@ -289,9 +290,9 @@ static int encode_eas(struct encoder *e, const struct cim_node *node, struct cim
 			return 0;
 		}
 	}
-	cim_node_attr(e->w, node, &attr);
+	cim_node_attr_stored(node, &attr);
 	int r = cim_posix_encode(&attr.posix, node->eas, node->eas_size, &l);
-	if (r == 0)
+	if (r == 0 && l.size > 0)
 		r = cim_region_put_metadata(e->w->region, l.data, l.size, &entry->ea_off);
 	entry->ea_size = (uint32_t)l.size;
 	cim_ea_list_clear(&l);
@@ -422,10 +423,20 @@ static void encode_data(const struct encoder *e, const struct cim_node *node,
 	}
 }
 
+/* A file without a mode of its own keeps the flag that stands for one. */
+static uint32_t encode_flags(const struct cim_node *node)
+{
+	uint32_t mode = node->mode;
+
+	if (!(node->posix_stored & CIM_POSIX_MODE) && !(node->flags & CIM_FLAG_READONLY))
+		mode |= 0200;
+	return cim_posix_flags(mode, node->has_holes, node->flags);
+}
+
 static int encode_node(struct encoder *e, const struct cim_node *node, struct cim_entry *ret)
 {
 	struct cim_entry entry = {
-		.flags = cim_posix_flags(node->mode, node->has_holes, node->flags),
+		.flags = encode_flags(node),
 		.created = node->created,
 		.written = node->written,
 		.changed = node->changed,

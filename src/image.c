@@ -138,7 +138,7 @@ int cim_image_open(struct cim_store *store, const char *name, struct cim_image *
 	g_atomic_ref_count_init(&img->refs);
 	img->store = cim_store_ref(store);
 	img->name = g_strdup(name);
-	img->options = cim_posix_defaults();
+	img->view = cim_view_default();
 	r = read_sets(img, fd);
 	if (r == 0)
 		r = open_regions(img);

@@ -29,7 +29,7 @@ struct cim_image {
 	const struct cim_mapping **region; /* by region index */
 	struct cim_fs fs;
 	struct cim_upcase upcase;
-	struct cim_posix_options options;
+	struct cim_view view; /* the default, until it is set by who opened it */
 	gatomicrefcount refs;
 };
 

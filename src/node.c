@@ -23,6 +23,7 @@ struct cim_node *cim_node_find(const struct cim_writer *w, uint32_t id)
 static void from_entry(struct cim_node *node, const struct cim_entry *e,
 		       const struct cim_attr *attr)
 {
+	node->posix_stored = (uint8_t)attr->posix.stored;
 	node->mode = attr->posix.mode;
 	node->uid = attr->posix.uid;
 	node->gid = attr->posix.gid;
@@ -64,7 +65,7 @@ int cim_node_get(struct cim_writer *w, uint32_t id, struct cim_node **ret)
 		return -ESTALE;
 	int r = cim_image_entry(w->base, id, &e);
 	if (r == 0)
-		r = cim_file_attr_of(w->base, id, &e, &attr);
+		r = cim_file_attr_stored(w->base, id, &e, &attr);
 	if (r < 0)
 		return r;
 	node = g_new0(struct cim_node, 1);
@@ -87,6 +88,7 @@ struct cim_node *cim_node_new(struct cim_writer *w)
 	struct cim_node *node = g_new0(struct cim_node, 1);
 	node->id = w->base_last_id + 1 + w->new_nodes->len;
 	node->changed_entry = true;
+	node->posix_stored = CIM_POSIX_ALL;
 	g_ptr_array_add(w->new_nodes, node);
 	w->n_changed++;
 	return node;
@@ -351,13 +353,14 @@ int cim_dir_resolve(struct cim_writer *w, uint32_t dir_id, const char *name, siz
 	return 0;
 }
 
-void cim_node_attr(struct cim_writer *w, const struct cim_node *node, struct cim_attr *ret)
+void cim_node_attr_stored(const struct cim_node *node, struct cim_attr *ret)
 {
 	uint64_t size = node->size;
 
 	*ret = (struct cim_attr){
 		.id = node->id,
-		.posix = { .mode = node->mode,
+		.posix = { .stored = node->posix_stored,
+			   .mode = node->mode,
 			   .uid = node->uid,
 			   .gid = node->gid,
 			   .n_links = node->n_links },
@@ -365,6 +368,7 @@ void cim_node_attr(struct cim_writer *w, const struct cim_node *node, struct cim
 		.written = node->written,
 		.changed = node->changed,
 		.created = node->created,
+		.flags = node->flags,
 	};
 	switch (node->mode & S_IFMT) {
 	case S_IFDIR:
@@ -387,4 +391,10 @@ void cim_node_attr(struct cim_writer *w, const struct cim_node *node, struct cim
 	ret->size = size;
 	if (S_ISDIR(node->mode) || (S_ISREG(node->mode) && node->data_kind != CIM_DATA_HOLE))
 		ret->blocks = (size + 511) / 512;
+}
+
+void cim_node_attr(struct cim_writer *w, const struct cim_node *node, struct cim_attr *ret)
+{
+	cim_node_attr_stored(node, ret);
+	cim_posix_show(&w->view, node->flags, &ret->posix);
 }

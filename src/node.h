@@ -53,7 +53,7 @@ enum cim_data_kind {
 struct cim_node {
 	uint32_t id;        /* in this session */
 	uint32_t parent_id; /* a directory that has (or had) a name of it */
-	uint32_t mode;
+	uint32_t mode;      /* the type alone, unless posix_stored has it */
 	uint32_t uid, gid;
 	uint32_t n_links; /* names; 0: deleted */
 	uint32_t flags;   /* CIM_FLAG_… of the entry */
@@ -67,6 +67,7 @@ struct cim_node {
 	uint8_t stream_type; /* enum cim_stream_type, of CIM_DATA_BASE */
 	bool stream_sparse;
 	bool has_holes;
+	uint8_t posix_stored; /* CIM_POSIX_…: what has a value; the rest is the view's to choose */
 	bool was_stored; /* this writer has stored it once: while it changes again it stays in the
 			    scratch file */
 	bool changed_entry; /* its file entry must be written */
@@ -95,6 +96,7 @@ struct cim_writer {
 	char *existing, *new_name;
 	bool replaces;          /* new_name is existing: a commit puts it in the other's place */
 	struct cim_image *base; /* NULL: from scratch */
+	struct cim_view view;   /* also the base's */
 	struct cim_upcase upcase;
 	bool case_sensitive;
 
@@ -157,6 +159,9 @@ struct cim_found {
  * -CIM_ECORRUPT */
 int cim_dir_resolve(struct cim_writer *w, uint32_t dir_id, const char *name, size_t n,
 		    struct cim_found *ret);
+
+/** cim_node_attr_stored - what stat(2) shows of a node, before the view is applied */
+void cim_node_attr_stored(const struct cim_node *node, struct cim_attr *ret);
 
 /** cim_node_attr - what stat(2) shows of a node */
 void cim_node_attr(struct cim_writer *w, const struct cim_node *node, struct cim_attr *ret);

@@ -4,7 +4,6 @@
 #include "posix.h"
 
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "le.h"
 
@@ -14,13 +13,6 @@ struct lx {
 	bool has_mode, has_dev;
 	uint32_t mode, uid, gid, major, minor, n_links;
 };
-
-struct cim_posix_options cim_posix_defaults(void)
-{
-	return (struct cim_posix_options){
-		.uid = getuid(), .gid = getgid(), .fmask = 022, .dmask = 022
-	};
-}
 
 static bool is_named(const struct cim_ea *ea, const char *name)
 {
@@ -81,44 +73,64 @@ static uint32_t file_type(const struct cim_entry *e, const struct lx *lx,
 	return S_IFREG;
 }
 
-static uint32_t synthesised_mode(const struct cim_posix_options *opt, uint32_t type, uint32_t flags)
+static uint32_t synthesised_mode(const struct cim_view *view, uint32_t type, uint32_t flags)
 {
 	switch (type) {
 	case S_IFDIR:
-		return type | (0777 & ~opt->dmask);
+		return type | (0777 & ~view->dmask);
 	case S_IFLNK:
 		return type | 0777;
 	case S_IFREG:
-		return type | (0777 & ~opt->fmask & ~(flags & CIM_FLAG_READONLY ? 0222u : 0u));
+		return type | (0777 & ~view->fmask & ~(flags & CIM_FLAG_READONLY ? 0222u : 0u));
 	default:
-		return type | (0666 & ~opt->fmask);
+		return type | (0666 & ~view->fmask);
 	}
 }
 
-void cim_posix_decode(const struct cim_posix_options *opt, const struct cim_entry *e,
-		      const void *ea, size_t ea_size, const struct cim_reparse *rp,
-		      struct cim_posix *ret)
+void cim_posix_decode(const struct cim_entry *e, const void *ea, size_t ea_size,
+		      const struct cim_reparse *rp, struct cim_posix *ret)
 {
 	struct lx lx = collect(ea, ea_size);
 	uint32_t type = file_type(e, &lx, rp);
 	bool is_device = type == S_IFCHR || type == S_IFBLK;
 
 	*ret = (struct cim_posix){
-		.mode = synthesised_mode(opt, type, e->flags),
-		.uid = lx.uid != CIM_ID_INVALID ? lx.uid : opt->uid,
-		.gid = lx.gid != CIM_ID_INVALID ? lx.gid : opt->gid,
+		.mode = type,
 		.n_links = type == S_IFDIR ? 1 : lx.n_links,
 		.counted = lx.has_mode,
 	};
-	if (lx.has_mode && (lx.mode & S_IFMT) == type)
-		ret->mode = type == S_IFLNK ? S_IFLNK | 0777 : lx.mode;
+	if (lx.uid != CIM_ID_INVALID) {
+		ret->uid = lx.uid;
+		ret->stored |= CIM_POSIX_UID;
+	}
+	if (lx.gid != CIM_ID_INVALID) {
+		ret->gid = lx.gid;
+		ret->stored |= CIM_POSIX_GID;
+	}
+	if (lx.has_mode && (lx.mode & S_IFMT) == type) {
+		ret->mode = lx.mode;
+		ret->stored |= CIM_POSIX_MODE;
+	}
 	if (is_device && lx.has_dev) {
 		ret->major = lx.major;
 		ret->minor = lx.minor;
+		ret->stored |= CIM_POSIX_DEV;
 	} else if (is_device && rp && rp->has_rdev) {
 		ret->major = rp->major;
 		ret->minor = rp->minor;
 	}
+}
+
+void cim_posix_show(const struct cim_view *view, uint32_t flags, struct cim_posix *p)
+{
+	uint32_t stored = view->no_metadata ? 0 : p->stored;
+
+	if (!(stored & CIM_POSIX_UID) || view->force_uid)
+		p->uid = view->uid;
+	if (!(stored & CIM_POSIX_GID) || view->force_gid)
+		p->gid = view->gid;
+	if (!(stored & CIM_POSIX_MODE) || S_ISLNK(p->mode))
+		p->mode = synthesised_mode(view, p->mode & S_IFMT, flags);
 }
 
 bool cim_posix_owns_ea(const struct cim_ea *ea)
@@ -146,13 +158,15 @@ int cim_posix_encode(const struct cim_posix *p, const void *rest, size_t rest_si
 {
 	struct cim_ea_iter it;
 	struct cim_ea ea;
-	int r = add_number(ret, CIM_EA_UID, p->uid);
+	int r = 0;
 
-	if (r == 0)
+	if (p->stored & CIM_POSIX_UID)
+		r = add_number(ret, CIM_EA_UID, p->uid);
+	if (r == 0 && (p->stored & CIM_POSIX_GID))
 		r = add_number(ret, CIM_EA_GID, p->gid);
-	if (r == 0)
+	if (r == 0 && (p->stored & CIM_POSIX_MODE))
 		r = add_number(ret, CIM_EA_MODE, p->mode & 0xFFFF);
-	if (r == 0 && (S_ISCHR(p->mode) || S_ISBLK(p->mode)))
+	if (r == 0 && (p->stored & CIM_POSIX_DEV) && (S_ISCHR(p->mode) || S_ISBLK(p->mode)))
 		r = add_device(ret, p);
 	if (r == 0 && p->n_links > 1 && !S_ISDIR(p->mode))
 		r = add_number(ret, CIM_EA_LINKS, p->n_links);

@@ -16,6 +16,7 @@
 #include "ea.h"
 #include "format.h"
 #include "reparse.h"
+#include "view.h"
 
 #define CIM_EA_UID   "$LXUID"
 #define CIM_EA_GID   "$LXGID"
@@ -27,17 +28,16 @@
 
 #define CIM_ID_INVALID 0xFFFFFFFFu /* as $LXUID or $LXGID: not stored */
 
-/* For files without EAs, as they come from Windows (metadata.md §10.3). */
-struct cim_posix_options {
-	uint32_t uid, gid;
-	uint32_t fmask, dmask; /* permission bits taken away from files, directories */
-};
-
-/** cim_posix_defaults - this process' ids, umask 022 */
-struct cim_posix_options cim_posix_defaults(void);
+/* What an EA of the file says; the rest is for cim_posix_show() to choose. */
+#define CIM_POSIX_UID  (1u << 0)
+#define CIM_POSIX_GID  (1u << 1)
+#define CIM_POSIX_MODE (1u << 2) /* permissions; the type is always known */
+#define CIM_POSIX_DEV  (1u << 3)
+#define CIM_POSIX_ALL  (CIM_POSIX_UID | CIM_POSIX_GID | CIM_POSIX_MODE | CIM_POSIX_DEV)
 
 struct cim_posix {
-	uint32_t mode; /* type and permissions */
+	uint32_t stored; /* CIM_POSIX_… */
+	uint32_t mode;   /* type and permissions */
 	uint32_t uid, gid;
 	uint32_t major, minor;
 	uint32_t n_links;
@@ -45,25 +45,31 @@ struct cim_posix {
 };
 
 /**
- * cim_posix_decode - what a file is on Linux
+ * cim_posix_decode - what is stored of a file that concerns Linux
  * @e: its entry
  * @ea, @ea_size: its EA list; damage in it ends the list there, each EA stands alone
  * @rp: its reparse buffer, parsed; NULL if it has none
  *
  * The type: a known reparse tag; a link table as default stream; ntfs3's special files ($LXMOD
- * alone, size 0); else a regular file.  The mode: $LXMOD if its type is that type, else
- * synthesised.
+ * alone, size 0); else a regular file.  The mode: $LXMOD if its type is that type.
+ * What is not stored, and does not follow from what is, is 0.
  */
-void cim_posix_decode(const struct cim_posix_options *opt, const struct cim_entry *e,
-		      const void *ea, size_t ea_size, const struct cim_reparse *rp,
-		      struct cim_posix *ret);
+void cim_posix_decode(const struct cim_entry *e, const void *ea, size_t ea_size,
+		      const struct cim_reparse *rp, struct cim_posix *ret);
+
+/**
+ * cim_posix_show - what a file is on Linux: what is stored of it, and what the view adds or has
+ * instead
+ * @flags: of its entry
+ */
+void cim_posix_show(const struct cim_view *view, uint32_t flags, struct cim_posix *p);
 
 /** cim_posix_owns_ea - whether an EA is one of the above, made anew by cim_posix_encode() */
 bool cim_posix_owns_ea(const struct cim_ea *ea);
 
 /**
  * cim_posix_encode - the EA list of a file
- * @p: what goes into the EAs of the table above
+ * @p: what goes into the EAs of the table above: what is stored, and the number of links
  * @rest, @rest_size: the file's other EAs, a list in the order to keep; none is in the table above
  * @ret: an empty list; the caller clears it also on failure
  *

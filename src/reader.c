@@ -72,8 +72,8 @@ static uint64_t allocated(const struct cim_image *img, const struct cim_stream *
 	return sum;
 }
 
-int cim_file_attr_of(const struct cim_image *img, uint32_t id, const struct cim_entry *e,
-		     struct cim_attr *ret)
+int cim_file_attr_stored(const struct cim_image *img, uint32_t id, const struct cim_entry *e,
+			 struct cim_attr *ret)
 {
 	char target[CIM_SYMLINK_MAX + 1];
 	struct cim_reparse rp;
@@ -90,8 +90,9 @@ int cim_file_attr_of(const struct cim_image *img, uint32_t id, const struct cim_
 		.written = e->written,
 		.changed = e->changed,
 		.created = e->created,
+		.flags = e->flags,
 	};
-	cim_posix_decode(&img->options, e, ea, ea_size, has_rp ? &rp : NULL, &ret->posix);
+	cim_posix_decode(e, ea, ea_size, has_rp ? &rp : NULL, &ret->posix);
 	switch (ret->posix.mode & S_IFMT) {
 	case S_IFLNK:
 		if (!rp.target_is_data)
@@ -111,6 +112,16 @@ int cim_file_attr_of(const struct cim_image *img, uint32_t id, const struct cim_
 		ret->blocks = 0;
 	}
 	return 0;
+}
+
+int cim_file_attr_of(const struct cim_image *img, uint32_t id, const struct cim_entry *e,
+		     struct cim_attr *ret)
+{
+	int r = cim_file_attr_stored(img, id, e, ret);
+
+	if (r == 0)
+		cim_posix_show(&img->view, e->flags, &ret->posix);
+	return r;
 }
 
 int cim_file_attr(const struct cim_image *img, uint32_t id, struct cim_attr *ret)

@@ -18,6 +18,7 @@ struct cim_attr {
 	uint64_t size;   /* bytes; of a symlink its target's, of a directory its link table's */
 	uint64_t blocks; /* of 512 bytes */
 	uint64_t accessed, written, changed, created;
+	uint32_t flags; /* CIM_FLAG_… */
 };
 
 /**
@@ -30,6 +31,10 @@ int cim_file_attr(const struct cim_image *img, uint32_t id, struct cim_attr *ret
 /** cim_file_attr_of - the same for an entry at hand */
 int cim_file_attr_of(const struct cim_image *img, uint32_t id, const struct cim_entry *e,
 		     struct cim_attr *ret);
+
+/** cim_file_attr_stored - the same, before the image's view is applied (cim_posix_show()) */
+int cim_file_attr_stored(const struct cim_image *img, uint32_t id, const struct cim_entry *e,
+			 struct cim_attr *ret);
 
 /**
  * cim_file_readlink - the target of a symlink

@@ -198,7 +198,10 @@ static int fill_new(struct cim_writer *w, const struct cim_node *dir, const stru
 	node->uid = make->uid;
 	node->gid = make->gid;
 	if (dir->mode & S_ISGID) {
-		node->gid = dir->gid;
+		struct cim_attr shown;
+
+		cim_node_attr(w, dir, &shown);
+		node->gid = shown.posix.gid;
 		if (type == S_IFDIR)
 			node->mode |= S_ISGID;
 	}
@@ -500,6 +503,7 @@ static int set_mode(struct cim_writer *w, struct cim_node *node, uint32_t mode)
 	if (S_ISLNK(node->mode))
 		return 0;
 	node->mode = (node->mode & S_IFMT) | (mode & 07777);
+	node->posix_stored |= CIM_POSIX_MODE;
 	r = cim_node_acl(w, node, CIM_ACL_ACCESS, &acl, &size);
 	if (r == 0 && acl) {
 		cim_acl_chmod(acl, size, node->mode);
@@ -520,10 +524,14 @@ int cim_node_set_attr(struct cim_writer *w, struct cim_node *node, unsigned int 
 	cim_node_touch(w, node, false);
 	if (mask & CIM_SET_MODE)
 		r = set_mode(w, node, attr->posix.mode);
-	if (mask & CIM_SET_UID)
+	if (mask & CIM_SET_UID) {
 		node->uid = attr->posix.uid;
-	if (mask & CIM_SET_GID)
+		node->posix_stored |= CIM_POSIX_UID;
+	}
+	if (mask & CIM_SET_GID) {
 		node->gid = attr->posix.gid;
+		node->posix_stored |= CIM_POSIX_GID;
+	}
 	if (mask & CIM_SET_ACCESSED)
 		node->accessed = attr->accessed;
 	if (mask & CIM_SET_WRITTEN)

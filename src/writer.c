@@ -126,6 +126,7 @@ int cim_writer_open(struct cim_store *store, const char *existing, const char *n
 	struct cim_writer *w = g_new0(struct cim_writer, 1);
 	w->store = cim_store_ref(store);
 	w->lock_fd = -1;
+	w->view = cim_view_default();
 	w->existing = g_strdup(existing);
 	w->new_name = g_strdup(new_name ? new_name : existing);
 	w->replaces = g_strcmp0(w->existing, w->new_name) == 0;
@@ -174,6 +175,13 @@ void cim_writer_close(struct cim_writer *w)
 		(void)close(w->lock_fd);
 	cim_store_unref(w->store);
 	g_free(w);
+}
+
+void cim_writer_set_view(struct cim_writer *w, const struct cim_view *view)
+{
+	w->view = *view;
+	if (w->base)
+		w->base->view = *view;
 }
 
 void cim_writer_info(struct cim_writer *w, struct cim_writer_info *ret)

@@ -56,6 +56,12 @@ int cim_writer_commit(struct cim_writer *w);
 /** cim_writer_close - drop the writer; without a commit nothing of it remains.  Takes NULL. */
 void cim_writer_close(struct cim_writer *w);
 
+/**
+ * cim_writer_set_view - how files are shown; to be called before anything else, the default else
+ * Nothing of it is stored: what a file does not have, it does not get by being looked at.
+ */
+void cim_writer_set_view(struct cim_writer *w, const struct cim_view *view);
+
 struct cim_writer_info {
 	const char *existing; /* NULL: from scratch; owned by the writer */
 	const char *new_name; /* never NULL: equal to existing when it is replaced */

@@ -332,8 +332,10 @@ static int set_acl(struct cim_writer *w, struct cim_node *node, const char *name
 		return -EINVAL;
 	if (is_default && !S_ISDIR(node->mode))
 		return -EACCES;
-	if (!is_default)
+	if (!is_default) {
 		node->mode = cim_acl_to_mode(value, size, node->mode, &minimal);
+		node->posix_stored |= CIM_POSIX_MODE;
+	}
 	return cim_node_set_ea(node, name, NULL, 0, minimal ? NULL : value, size);
 }
 
