@@ -7,7 +7,7 @@ set -eu
 # The rows, lowest first: modules of src/, or a whole directory as "fuse/".
 layers=(
 	"le util error tmpfile"
-	"name upcase ea reparse acl mapping format sid sddl view"
+	"name upcase ea reparse acl mapping format sid sddl view windows"
 	"lock posix store"
 	"image delete objects region"
 	"reader"

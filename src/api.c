@@ -23,13 +23,6 @@
 #define IMAGE_MAGIC  0x694D4943u /* "CIMi" */
 #define READER_MAGIC 0x724D4943u /* "CIMr" */
 
-/* FILE_ATTRIBUTE_… of winnt.h, where they differ from the flags of a file entry */
-#define ATTRIBUTE_DIRECTORY     0x0010u
-#define ATTRIBUTE_ARCHIVE       0x0020u
-#define ATTRIBUTE_NORMAL        0x0080u
-#define ATTRIBUTE_SPARSE        0x0200u
-#define ATTRIBUTE_REPARSE_POINT 0x0400u
-
 struct CIMFS_IMAGE {
 	uint32_t magic;
 	struct cim_writer *writer;
@@ -220,21 +213,6 @@ HRESULT CimReaderLookup(CIMFS_READER_HANDLE reader, uint32_t directoryId, const 
 	return result(r == -ENOTDIR ? -ENOENT : r);
 }
 
-static uint32_t attributes_of(const struct cim_entry *e)
-{
-	uint32_t a = e->flags & (CIM_FLAG_READONLY | CIM_FLAG_HIDDEN | CIM_FLAG_SYSTEM);
-
-	if (e->flags & CIM_FLAG_ARCHIVE)
-		a |= ATTRIBUTE_ARCHIVE;
-	if (e->flags & CIM_FLAG_SPARSE)
-		a |= ATTRIBUTE_SPARSE;
-	if (e->data.type == CIM_STREAM_LINKS)
-		a |= ATTRIBUTE_DIRECTORY;
-	if (e->reparse_tag)
-		a |= ATTRIBUTE_REPARSE_POINT;
-	return a ? a : ATTRIBUTE_NORMAL;
-}
-
 HRESULT CimReaderStat(CIMFS_READER_HANDLE reader, uint32_t fileId, CIMFS_STAT *stat)
 {
 	struct cim_entry e;
@@ -257,7 +235,7 @@ HRESULT CimReaderStat(CIMFS_READER_HANDLE reader, uint32_t fileId, CIMFS_STAT *s
 		.Gid = attr.posix.gid,
 		.Major = attr.posix.major,
 		.Minor = attr.posix.minor,
-		.Attributes = attributes_of(&e),
+		.Attributes = cim_attributes_of_entry(&e),
 		.ReparseTag = e.reparse_tag,
 		.Size = attr.size,
 		.Blocks = attr.blocks,

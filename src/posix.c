@@ -139,6 +139,17 @@ bool cim_posix_owns_ea(const struct cim_ea *ea)
 	       is_named(ea, CIM_EA_DEV) || is_named(ea, CIM_EA_LINKS);
 }
 
+size_t cim_posix_count_size(const void *list, size_t size)
+{
+	struct cim_ea_iter it;
+	struct cim_ea ea;
+
+	cim_ea_iter_init(&it, list, size);
+	if (cim_ea_iter_next(&it, &ea) != 1 || !is_named(&ea, CIM_EA_LINKS))
+		return 0;
+	return it.off < size ? it.off : size; /* where the next begins, if there is one */
+}
+
 static int add_number(struct cim_ea_list *l, const char *name, uint32_t value)
 {
 	cim_le32 v = cim_put32(value);
@@ -160,7 +171,10 @@ int cim_posix_encode(const struct cim_posix *p, const void *rest, size_t rest_si
 	struct cim_ea ea;
 	int r = 0;
 
-	if (p->stored & CIM_POSIX_UID)
+	/* First, so that what is behind it is a list by itself: cim_file_windows(). */
+	if (p->n_links > 1 && !S_ISDIR(p->mode))
+		r = add_number(ret, CIM_EA_LINKS, p->n_links);
+	if (r == 0 && (p->stored & CIM_POSIX_UID))
 		r = add_number(ret, CIM_EA_UID, p->uid);
 	if (r == 0 && (p->stored & CIM_POSIX_GID))
 		r = add_number(ret, CIM_EA_GID, p->gid);
@@ -168,8 +182,6 @@ int cim_posix_encode(const struct cim_posix *p, const void *rest, size_t rest_si
 		r = add_number(ret, CIM_EA_MODE, p->mode & 0xFFFF);
 	if (r == 0 && (p->stored & CIM_POSIX_DEV) && (S_ISCHR(p->mode) || S_ISBLK(p->mode)))
 		r = add_device(ret, p);
-	if (r == 0 && p->n_links > 1 && !S_ISDIR(p->mode))
-		r = add_number(ret, CIM_EA_LINKS, p->n_links);
 	cim_ea_iter_init(&it, rest, rest_size);
 	while (r == 0 && (r = cim_ea_iter_next(&it, &ea)) == 1)
 		r = cim_ea_list_add(ret, ea.name, ea.name_size, ea.flags, ea.value, ea.value_size);

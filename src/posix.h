@@ -67,6 +67,10 @@ void cim_posix_show(const struct cim_view *view, uint32_t flags, struct cim_posi
 /** cim_posix_owns_ea - whether an EA is one of the above, made anew by cim_posix_encode() */
 bool cim_posix_owns_ea(const struct cim_ea *ea);
 
+/** cim_posix_count_size - the bytes at the start of an EA list that are $CIMLINKS; 0 if it has none
+ * there */
+size_t cim_posix_count_size(const void *list, size_t size);
+
 /**
  * cim_posix_encode - the EA list of a file
  * @p: what goes into the EAs of the table above: what is stored, and the number of links

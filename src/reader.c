@@ -153,6 +153,50 @@ int cim_file_readlink(const struct cim_image *img, uint32_t id, char *ret)
 	return (int)n;
 }
 
+static bool whole_ea_list(const uint8_t *eas, size_t size)
+{
+	struct cim_ea_iter it;
+	struct cim_ea ea;
+	int r;
+
+	cim_ea_iter_init(&it, eas, size);
+	while ((r = cim_ea_iter_next(&it, &ea)) == 1)
+		;
+	return r == 0;
+}
+
+int cim_file_windows(const struct cim_image *img, const struct cim_entry *e,
+		     struct cim_winmeta *ret)
+{
+	const uint8_t *sd = NULL, *reparse, *eas;
+	size_t sd_size = 0, reparse_size, eas_size;
+
+	if (e->sd_off &&
+	    (cim_image_counted(img, e->sd_off, &sd, &sd_size) < 0 || cim_sd_check(sd, sd_size) < 0))
+		sd_size = 0;
+	cim_file_reparse(img, e, &reparse, &reparse_size);
+	if (reparse_size && cim_reparse_check(reparse, reparse_size) < 0)
+		reparse_size = 0;
+	cim_file_eas(img, e, &eas, &eas_size);
+	if (eas_size && !whole_ea_list(eas, eas_size))
+		eas_size = 0;
+	size_t count_size = cim_posix_count_size(eas, eas_size);
+	*ret = (struct cim_winmeta){
+		.attributes = cim_attributes_of_entry(e),
+		.created = e->created,
+		.written = e->written,
+		.changed = e->changed,
+		.accessed = e->accessed,
+		.sd = sd_size ? sd : NULL,
+		.sd_size = sd_size,
+		.reparse = reparse_size ? reparse : NULL,
+		.reparse_size = reparse_size,
+		.eas = eas_size > count_size ? eas + count_size : NULL,
+		.eas_size = eas_size - count_size,
+	};
+	return 0;
+}
+
 /* ---- directories ---- */
 
 int cim_dir_links(const struct cim_image *img, const struct cim_entry *e, struct cim_links *ret)

@@ -10,6 +10,7 @@
 
 #include "image.h"
 #include "name.h"
+#include "windows.h"
 
 /* What stat(2) shows; times in ticks. */
 struct cim_attr {
@@ -51,6 +52,16 @@ void cim_file_eas(const struct cim_image *img, const struct cim_entry *e, const 
  * damaged */
 void cim_file_reparse(const struct cim_image *img, const struct cim_entry *e, const uint8_t **ret,
 		      size_t *ret_size);
+
+/**
+ * cim_file_windows - what Windows keeps about a file
+ * @ret: points into the mapped image; what is damaged is left out: its size is 0
+ *
+ * The count of links that images of ours keep among the EAs ($CIMLINKS) is not shown, where it
+ * comes first; earlier ones have it behind $LXMOD.  Returns 0.
+ */
+int cim_file_windows(const struct cim_image *img, const struct cim_entry *e,
+		     struct cim_winmeta *ret);
 
 /* ---- directories ---- */
 

@@ -412,6 +412,50 @@ int cim_reparse_parse(const void *buf, size_t size, uint32_t tag, struct cim_rep
 	return 0;
 }
 
+/* What a buffer of a known tag must have, whatever becomes of it on Linux. */
+static int check_data(struct span data, uint32_t tag)
+{
+	struct cim_reparse ignored = { 0 };
+	struct span substitute, print;
+
+	switch (tag) {
+	case CIM_TAG_SYMLINK:
+		if (data.size < sizeof(struct reparse_symlink))
+			return too_short(data, tag);
+		return parse_names(data, sizeof(struct reparse_symlink), &substitute, &print);
+	case CIM_TAG_MOUNT_POINT:
+		if (data.size < sizeof(struct reparse_names))
+			return too_short(data, tag);
+		return parse_names(data, sizeof(struct reparse_names), &substitute, &print);
+	case CIM_TAG_LX_SYMLINK:
+		return data.size < sizeof(cim_le32) ? too_short(data, tag) : 0;
+	case CIM_TAG_NFS:
+		return data.size < sizeof(struct reparse_nfs) ? too_short(data, tag) : 0;
+	default:
+		return parse_bare(data, tag, &ignored);
+	}
+}
+
+int cim_reparse_check(const void *buf, size_t size)
+{
+	const struct reparse_header *h = buf;
+
+	if (size < sizeof(*h) || size > CIM_REPARSE_MAX)
+		return cim_fail(EINVAL, "a reparse buffer of %zu bytes; it has %zu to %d", size,
+				sizeof(*h), CIM_REPARSE_MAX);
+	uint32_t tag = cim_get32(h->tag);
+	if (tag == 0)
+		return cim_fail(EINVAL, "a reparse buffer without a tag");
+	size_t fixed_size = sizeof(*h) + (tag & TAG_MICROSOFT ? 0 : GUID_SIZE);
+	if (size < fixed_size || size - fixed_size != cim_get16(h->data_size))
+		return cim_fail(
+			EINVAL,
+			"a reparse buffer of %zu bytes and tag 0x%08x says it has %u of data", size,
+			tag, cim_get16(h->data_size));
+	struct span data = { (const uint8_t *)buf + fixed_size, size - fixed_size };
+	return check_data(data, tag) < 0 ? -EINVAL : 0;
+}
+
 static void put_header(uint32_t tag, size_t data_size, uint8_t *ret)
 {
 	const struct reparse_header h = {

@@ -54,6 +54,16 @@ int cim_reparse_parse(const void *buf, size_t size, uint32_t tag, struct cim_rep
 		      char *ret_target);
 
 /**
+ * cim_reparse_check - whether a buffer may be stored: the gate for those that come from outside
+ *
+ * The tag is not 0, the data is as long as it says, and the names of links lie inside.  What a link
+ * leads to is not looked at: it may be more than Linux can read.
+ *
+ * Returns 0 or -EINVAL.
+ */
+int cim_reparse_check(const void *buf, size_t size);
+
+/**
  * cim_reparse_lx_symlink - an LX_SYMLINK version 2 buffer, byte-exact
  * @ret: room for CIM_REPARSE_MAX bytes
  * Returns its size in bytes, or -ENOENT (empty, as symlink(2)), or -ENAMETOOLONG (over
