@@ -24,6 +24,18 @@ static void hash_free(gpointer p)
 	g_free(h);
 }
 
+static const EVP_MD *sha256(void)
+{
+	static gsize once;
+	static const EVP_MD *md;
+
+	if (g_once_init_enter(&once)) {
+		md = EVP_sha256();
+		g_once_init_leave(&once, 1);
+	}
+	return md;
+}
+
 /*
  * One context a thread, for small objects: making one costs more than hashing 100 bytes.  Contents
  * that come in pieces have their own, as several may be under way in a thread.
@@ -34,7 +46,7 @@ static void hash_restart(struct cim_hash *h)
 {
 	/* Fails only without memory or without SHA-256 in the library; both are fatal to GLib too.
 	 */
-	if (EVP_DigestInit_ex(h->ctx, EVP_sha256(), NULL) != 1)
+	if (EVP_DigestInit_ex(h->ctx, sha256(), NULL) != 1)
 		g_error("SHA-256 is not available in libcrypto");
 }
 

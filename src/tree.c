@@ -61,6 +61,28 @@ int cim_writer_lookup(struct cim_writer *w, uint32_t dir_id, const char *name, s
 	return 0;
 }
 
+int cim_writer_spelling(struct cim_writer *w, uint32_t dir_id, const char *name, size_t n,
+			char *ret)
+{
+	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&w->lock);
+	const struct cim_node *node = cim_node_find(w, dir_id);
+	struct cim_found found;
+	int r = cim_writer_usable(w);
+
+	if (r == 0)
+		r = cim_dir_resolve(w, dir_id, name, n, &found);
+	if (r < 0)
+		return r;
+	if (!found.id)
+		return -ENOENT;
+	/* A name that this writer gave is spelled as it was given. */
+	const struct cim_dentry *d =
+		node && node->dir ? cim_dir_find(w, node->dir, found.units, found.n_units) : NULL;
+	r = d ? cim_name_shown(d->units, d->n_units, ret)
+	      : cim_name_shown(found.units, found.n_units, ret);
+	return r < 0 ? r : 0;
+}
+
 int cim_writer_readlink(struct cim_writer *w, uint32_t id, char *ret)
 {
 	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&w->lock);

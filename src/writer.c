@@ -192,6 +192,7 @@ void cim_writer_info(struct cim_writer *w, struct cim_writer_info *ret)
 		.existing = w->existing,
 		.new_name = w->new_name,
 		.case_sensitive = w->case_sensitive,
+		.base_last_id = w->base_last_id,
 		.n_changed = w->n_changed,
 		.n_bytes = cim_region_bytes(w->region),
 	};

@@ -66,6 +66,7 @@ struct cim_writer_info {
 	const char *existing; /* NULL: from scratch; owned by the writer */
 	const char *new_name; /* never NULL: equal to existing when it is replaced */
 	bool case_sensitive;
+	uint32_t base_last_id; /* IDs up to it are files of the base; 0: there is none */
 	uint64_t n_changed; /* files and directories that differ from the base */
 	uint64_t n_bytes;   /* of data stored so far */
 };
@@ -79,6 +80,16 @@ uint32_t cim_writer_root(const struct cim_writer *w);
 int cim_writer_lookup(struct cim_writer *w, uint32_t dir_id, const char *name, size_t n,
 		      uint32_t *ret_id);
 int cim_writer_attr(struct cim_writer *w, uint32_t id, struct cim_attr *ret);
+
+/**
+ * cim_writer_spelling - how a name that a directory has is spelled there
+ * @ret: room for CIM_NAME_BYTES + 1 bytes, NUL-terminated
+ *
+ * Another spelling than @name can only be found in an image that does not mind case, or that has
+ * names from elsewhere.  Returns 0, -ENOENT, and what cim_writer_lookup() says.
+ */
+int cim_writer_spelling(struct cim_writer *w, uint32_t dir_id, const char *name, size_t n,
+			char *ret);
 
 /** cim_writer_readlink - @ret: room for CIM_SYMLINK_MAX + 1; the length, or -EINVAL, … */
 int cim_writer_readlink(struct cim_writer *w, uint32_t id, char *ret);
