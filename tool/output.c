@@ -22,6 +22,25 @@ void tool_error(const char *what, const char *why, int err)
 	fprintf(stderr, "cimfs: %s: %s\n", what, why);
 }
 
+char *tool_printable(const char *name)
+{
+	GString *s = g_string_new(NULL);
+
+	for (const char *p = name; *p;) {
+		gunichar c = g_utf8_get_char_validated(p, -1);
+		bool valid = c < 0x80000000;
+		int n = valid ? g_utf8_skip[(guchar)*p] : 1;
+
+		if (valid && !g_unichar_iscntrl(c))
+			g_string_append_len(s, p, n);
+		else
+			for (int i = 0; i < n; i++)
+				g_string_append_printf(s, "\\%03o", (unsigned char)p[i]);
+		p += n;
+	}
+	return g_string_free(s, FALSE);
+}
+
 void tool_close_stdout(void)
 {
 	bool failed = ferror(stdout) != 0;

@@ -55,6 +55,10 @@ struct cim_image *tool_open_image(const char *arg);
 /** tool_error - "cimfs: what: why" to standard error; @why NULL: the library's reason, or @err's */
 void tool_error(const char *what, const char *why, int err);
 
+/** tool_printable - a name for a message: "\012" for what would not be seen, or do something to a
+ * terminal; g_free() */
+char *tool_printable(const char *name);
+
 /** tool_close_stdout - for atexit(): what could not be written is an error, and the exit status 1
  */
 void tool_close_stdout(void);

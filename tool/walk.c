@@ -36,7 +36,6 @@
 #define OPEN_MAX_DIRS 32    /* directories kept open on the way down */
 #define MESSAGE_PATH  1000  /* bytes of a path in a message: its end */
 #define XATTR_MAX     65536 /* bytes of a value, and of a list of names: the kernel's limits */
-#define DEPTH_MAX     16384 /* of a directory that is replaced: a path has 32767 units */
 
 #define SET_TIMES (CIM_SET_ACCESSED | CIM_SET_WRITTEN | CIM_SET_CHANGED | CIM_SET_CREATED)
 #define SET_ALL   (SET_TIMES | CIM_SET_MODE | CIM_SET_UID | CIM_SET_GID)
@@ -64,62 +63,51 @@ struct link {
 	uint64_t dev, ino;
 };
 
-volatile sig_atomic_t walk_signal;
+struct walk {
+	struct import *im;
+	struct workers *workers;
+	GPtrArray *levels; /* struct level: the directories that it is in */
+	guint first_open;  /* levels before it have been closed */
+	GString *path;
+	GHashTable *links; /* struct link -> ID */
+	char *xattr_names, *xattr_value;
+};
 
 /* ---- errors ---- */
 
-static bool is_hopeless(int err)
-{
-	return err == -ENOSPC || err == -EDQUOT || err == -EFBIG || err == -EROFS || err == -ENOMEM;
-}
-
-/* In any thread. */
-static void report(struct import *im, const char *path, int err)
-{
-	if (is_hopeless(err))
-		im->hopeless = true;
-	if (atomic_fetch_add(&im->n_errors, 1) < WALK_ERRORS_MAX)
-		progress_error(&im->progress, path, NULL, err);
-}
-
-static bool is_over(const struct import *im)
-{
-	return walk_signal || im->hopeless || im->n_errors >= WALK_ERRORS_MAX;
-}
-
 /* The current path, of a very long one its end. */
-static char *message_path(const struct import *im)
+static char *message_path(const struct walk *w)
 {
-	size_t n = im->path->len;
+	size_t n = w->path->len;
 
 	if (n <= MESSAGE_PATH)
-		return g_strdup(im->path->str);
-	return g_strconcat("…", im->path->str + n - MESSAGE_PATH, NULL);
+		return g_strdup(w->path->str);
+	return g_strconcat("…", w->path->str + n - MESSAGE_PATH, NULL);
 }
 
-static void report_here(struct import *im, int err)
+static void report_here(struct walk *w, int err)
 {
-	g_autofree char *path = message_path(im);
+	g_autofree char *path = message_path(w);
 
-	report(im, path, err);
+	import_report(w->im, path, err);
 }
 
 static void file_done(void *arg, const struct worker_file *file, int err)
 {
-	struct import *im = arg;
+	struct walk *w = arg;
 
 	if (err < 0)
-		report(im, file->path, err);
+		import_report(w->im, file->path, err);
 	else
-		progress_done(&im->progress, file->size);
+		progress_done(&w->im->progress, file->size);
 }
 
 static bool walker_waits(void *arg)
 {
-	struct import *im = arg;
+	struct walk *w = arg;
 
-	progress_tick(&im->progress);
-	return is_over(im);
+	progress_tick(&w->im->progress);
+	return import_is_over(w->im);
 }
 
 /* ---- metadata ---- */
@@ -129,7 +117,7 @@ static uint64_t ticks(const struct statx_timestamp *t)
 	return cim_ticks_from_timespec((struct timespec){ t->tv_sec, t->tv_nsec });
 }
 
-static int set_metadata(struct import *im, uint32_t id, unsigned int mask, const struct statx *st)
+static int set_metadata(struct walk *w, uint32_t id, unsigned int mask, const struct statx *st)
 {
 	bool has_btime = st->stx_mask & STATX_BTIME;
 	const struct cim_attr attr = {
@@ -140,14 +128,7 @@ static int set_metadata(struct import *im, uint32_t id, unsigned int mask, const
 		.created = ticks(has_btime ? &st->stx_btime : &st->stx_mtime),
 	};
 
-	return cim_writer_set(im->writer, id, mask, &attr);
-}
-
-static bool is_stored_xattr(const char *name)
-{
-	return g_str_has_prefix(name, "user.") || g_str_has_prefix(name, "security.") ||
-	       g_str_has_prefix(name, "trusted.") || strcmp(name, CIM_ACL_ACCESS) == 0 ||
-	       strcmp(name, CIM_ACL_DEFAULT) == 0;
+	return cim_writer_set(w->im->writer, id, mask, &attr);
 }
 
 /* What the file system does not have, or does not let us see, is no error. */
@@ -158,29 +139,29 @@ static bool is_hidden(int err)
 }
 
 /* @fd: the open file, or -1 to go by @path */
-static int copy_xattr(struct import *im, uint32_t id, int fd, const char *path, const char *name)
+static int copy_xattr(struct walk *w, uint32_t id, int fd, const char *path, const char *name)
 {
-	ssize_t n = fd >= 0 ? fgetxattr(fd, name, im->xattr_value, XATTR_MAX)
-			    : lgetxattr(path, name, im->xattr_value, XATTR_MAX);
+	ssize_t n = fd >= 0 ? fgetxattr(fd, name, w->xattr_value, XATTR_MAX)
+			    : lgetxattr(path, name, w->xattr_value, XATTR_MAX);
 
 	if (n < 0)
 		return is_hidden(errno) ? 0
 					: cim_fail(errno, "cannot read its attribute %s: %s", name,
 						   g_strerror(errno));
-	return cim_writer_set_xattr(im->writer, id, name, im->xattr_value, (size_t)n, 0);
+	return cim_writer_set_xattr(w->im->writer, id, name, w->xattr_value, (size_t)n, 0);
 }
 
-static int copy_xattrs(struct import *im, uint32_t id, int fd, const char *path)
+static int copy_xattrs(struct walk *w, uint32_t id, int fd, const char *path)
 {
-	ssize_t n = fd >= 0 ? flistxattr(fd, im->xattr_names, XATTR_MAX)
-			    : llistxattr(path, im->xattr_names, XATTR_MAX);
+	ssize_t n = fd >= 0 ? flistxattr(fd, w->xattr_names, XATTR_MAX)
+			    : llistxattr(path, w->xattr_names, XATTR_MAX);
 
 	if (n < 0)
 		return is_hidden(errno) ? 0
 					: cim_fail(errno, "cannot list its extended attributes: %s",
 						   g_strerror(errno));
-	for (const char *p = im->xattr_names; p < im->xattr_names + n; p += strlen(p) + 1) {
-		int r = is_stored_xattr(p) ? copy_xattr(im, id, fd, path, p) : 0;
+	for (const char *p = w->xattr_names; p < w->xattr_names + n; p += strlen(p) + 1) {
+		int r = import_is_stored_xattr(p) ? copy_xattr(w, id, fd, path, p) : 0;
 
 		if (r < 0)
 			return r;
@@ -188,59 +169,13 @@ static int copy_xattrs(struct import *im, uint32_t id, int fd, const char *path)
 	return 0;
 }
 
-static int collect_name(void *arg, const char *name)
-{
-	g_ptr_array_add(arg, g_strdup(name));
-	return 0;
-}
-
-static int drop_xattrs(struct import *im, uint32_t id)
-{
-	g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
-	int r = cim_writer_list_xattrs(im->writer, id, collect_name, names);
-
-	for (guint i = 0; r == 0 && i < names->len; i++)
-		r = cim_writer_remove_xattr(im->writer, id, g_ptr_array_index(names, i));
-	return r;
-}
-
 /* ---- names that the image has already ---- */
-
-static int collect_entry(void *arg, const char *name, size_t n, uint32_t id)
-{
-	g_ptr_array_add(arg, g_strndup(name, n));
-	return 0;
-}
-
-static int remove_tree(struct import *im, uint32_t dir_id, const char *name, uint32_t id, int depth)
-{
-	g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
-	struct cim_attr attr;
-	int r = cim_writer_attr(im->writer, id, &attr);
-
-	if (r < 0)
-		return r;
-	if (!S_ISDIR(attr.posix.mode))
-		return cim_writer_unlink(im->writer, dir_id, name, strlen(name));
-	if (depth > DEPTH_MAX)
-		return cim_fail(CIM_ECORRUPT, "the base image is damaged: directories in a circle");
-	r = cim_writer_list(im->writer, id, collect_entry, names);
-	for (guint i = 0; r == 0 && i < names->len; i++) {
-		const char *sub = g_ptr_array_index(names, i);
-		uint32_t sub_id;
-
-		r = cim_writer_lookup(im->writer, id, sub, strlen(sub), &sub_id);
-		if (r == 0)
-			r = remove_tree(im, id, sub, sub_id, depth + 1);
-	}
-	return r < 0 ? r : cim_writer_rmdir(im->writer, dir_id, name, strlen(name));
-}
 
 /*
  * Make room for a name: whatever has it goes, but a directory stays for a directory.
  * Returns 1 and the ID of the directory that stays, 0, or an error.
  */
-static int make_room(struct import *im, struct level *level, const char *name, bool for_dir,
+static int make_room(struct walk *w, struct level *level, const char *name, bool for_dir,
 		     uint32_t *ret_id)
 {
 	struct cim_attr attr;
@@ -248,11 +183,11 @@ static int make_room(struct import *im, struct level *level, const char *name, b
 
 	if (!level->may_exist)
 		return 0;
-	int r = cim_writer_lookup(im->writer, level->id, name, strlen(name), &id);
+	int r = cim_writer_lookup(w->im->writer, level->id, name, strlen(name), &id);
 	if (r == -ENOENT)
 		return 0;
 	if (r == 0)
-		r = cim_writer_attr(im->writer, id, &attr);
+		r = cim_writer_attr(w->im->writer, id, &attr);
 	if (r < 0)
 		return r;
 	if (level->used && g_hash_table_contains(level->used, GUINT_TO_POINTER(id)))
@@ -260,7 +195,7 @@ static int make_room(struct import *im, struct level *level, const char *name, b
 				"another name in the tree differs from it in case only, and "
 				"the image does not tell them apart");
 	if (!for_dir || !S_ISDIR(attr.posix.mode))
-		return remove_tree(im, level->id, name, id, 0);
+		return import_remove(w->im, level->id, name, id);
 	*ret_id = id;
 	return 1;
 }
@@ -271,12 +206,12 @@ static void use(struct level *level, uint32_t id)
 		g_hash_table_add(level->used, GUINT_TO_POINTER(id));
 }
 
-static int make(struct import *im, struct level *level, const char *name, const struct cim_make *m,
+static int make(struct walk *w, struct level *level, const char *name, const struct cim_make *m,
 		uint32_t *ret_id)
 {
-	int r = cim_writer_make(im->writer, level->id, name, strlen(name), m, ret_id);
+	int r = cim_writer_make(w->im->writer, level->id, name, strlen(name), m, ret_id);
 
-	if (r == -EEXIST && im->folds_case)
+	if (r == -EEXIST && w->im->folds_case)
 		return cim_fail(EEXIST,
 				"another name in the tree differs from it in case only, and "
 				"the image does not tell them apart");
@@ -291,7 +226,7 @@ static int make(struct import *im, struct level *level, const char *name, const 
  * Open without touching the access time, where we may.  Descriptors also wait with the workers;
  * when there are no more, waiting for those helps.
  */
-static int open_source(struct import *im, int dirfd, const char *name, int flags)
+static int open_source(struct walk *w, int dirfd, const char *name, int flags)
 {
 	bool drained = false;
 
@@ -304,7 +239,7 @@ static int open_source(struct import *im, int dirfd, const char *name, int flags
 		if (errno == EPERM && (flags & O_NOATIME)) {
 			flags &= ~O_NOATIME;
 		} else if ((errno == EMFILE || errno == ENFILE) && !drained) {
-			workers_drain(im->workers);
+			workers_drain(w->workers);
 			drained = true;
 		} else {
 			return -errno;
@@ -337,8 +272,8 @@ static gboolean link_equal(gconstpointer a, gconstpointer b)
 }
 
 /* Make a file, or give one that the image has by another name of the tree this one too. */
-static int make_file(struct import *im, struct level *level, const char *name,
-		     const struct statx *st, const char *target, uint32_t *ret_id, bool *ret_linked)
+static int make_file(struct walk *w, struct level *level, const char *name, const struct statx *st,
+		     const char *target, uint32_t *ret_id, bool *ret_linked)
 {
 	const struct link key = { makedev(st->stx_dev_major, st->stx_dev_minor), st->stx_ino };
 	const struct cim_make m = {
@@ -350,30 +285,30 @@ static int make_file(struct import *im, struct level *level, const char *name,
 		.target = target,
 	};
 	uint32_t room_id;
-	int r = make_room(im, level, name, false, &room_id);
+	int r = make_room(w, level, name, false, &room_id);
 
 	if (r < 0)
 		return r;
 	uint32_t first =
-		st->stx_nlink > 1 ? GPOINTER_TO_UINT(g_hash_table_lookup(im->links, &key)) : 0;
+		st->stx_nlink > 1 ? GPOINTER_TO_UINT(g_hash_table_lookup(w->links, &key)) : 0;
 	*ret_linked = first != 0;
 	*ret_id = first;
 	if (!first) {
-		r = make(im, level, name, &m, ret_id);
+		r = make(w, level, name, &m, ret_id);
 		if (r == 0 && st->stx_nlink > 1)
-			g_hash_table_insert(im->links, g_memdup2(&key, sizeof(key)),
+			g_hash_table_insert(w->links, g_memdup2(&key, sizeof(key)),
 					    GUINT_TO_POINTER(*ret_id));
 		return r;
 	}
 	use(level, first);
-	r = cim_writer_link(im->writer, first, level->id, name, strlen(name));
+	r = cim_writer_link(w->im->writer, first, level->id, name, strlen(name));
 	/* A new name is a change; it was one when the source got it. */
-	return r < 0 ? r : set_metadata(im, first, CIM_SET_CHANGED, st);
+	return r < 0 ? r : set_metadata(w, first, CIM_SET_CHANGED, st);
 }
 
-static int import_regular(struct import *im, struct level *level, const struct entry *entry)
+static int import_regular(struct walk *w, struct level *level, const struct entry *entry)
 {
-	cim_autofd fd = open_source(im, level->fd, entry->name, 0);
+	cim_autofd fd = open_source(w, level->fd, entry->name, 0);
 	struct statx st;
 	uint32_t id;
 	bool linked;
@@ -382,34 +317,34 @@ static int import_regular(struct import *im, struct level *level, const struct e
 		return fd;
 	int r = stat_source(fd, "", AT_EMPTY_PATH, entry->type, &st);
 	if (r == 0)
-		r = make_file(im, level, entry->name, &st, NULL, &id, &linked);
+		r = make_file(w, level, entry->name, &st, NULL, &id, &linked);
 	if (r < 0)
 		return r;
 	uint64_t size = linked ? 0 : st.stx_size;
-	progress_found(&im->progress, size);
+	progress_found(&w->im->progress, size);
 	if (!linked) {
-		r = copy_xattrs(im, id, fd, NULL);
+		r = copy_xattrs(w, id, fd, NULL);
 		if (r == 0)
-			r = set_metadata(im, id, SET_TIMES, &st);
+			r = set_metadata(w, id, SET_TIMES, &st);
 	}
 	if (r < 0)
 		return r;
 	if (size == 0) {
-		progress_done(&im->progress, 0);
+		progress_done(&w->im->progress, 0);
 		return 0;
 	}
-	workers_add(im->workers, &(struct worker_file){
-					 .fd = cim_steal_fd(&fd),
-					 .id = id,
-					 .size = size,
-					 .holes = st.stx_blocks * 512 < size,
-					 .path = message_path(im),
-				 });
+	workers_add(w->workers, &(struct worker_file){
+					.fd = cim_steal_fd(&fd),
+					.id = id,
+					.size = size,
+					.holes = st.stx_blocks * 512 < size,
+					.path = message_path(w),
+				});
 	return 0;
 }
 
 /* A symlink, device, FIFO or socket: none is opened, which might have effects. */
-static int import_special(struct import *im, struct level *level, const struct entry *entry)
+static int import_special(struct walk *w, struct level *level, const struct entry *entry)
 {
 	char target[CIM_SYMLINK_MAX + 1], path[NAME_MAX + 64];
 	struct statx st;
@@ -428,20 +363,20 @@ static int import_special(struct import *im, struct level *level, const struct e
 			return -ENAMETOOLONG;
 		target[n] = '\0';
 	}
-	r = make_file(im, level, entry->name, &st, S_ISLNK(st.stx_mode) ? target : NULL, &id,
+	r = make_file(w, level, entry->name, &st, S_ISLNK(st.stx_mode) ? target : NULL, &id,
 		      &linked);
 	if (r < 0)
 		return r;
-	progress_found(&im->progress, 0);
+	progress_found(&w->im->progress, 0);
 	if (!linked) {
 		/* There is no llistxattrat(2). */
 		snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", level->fd, entry->name);
-		r = copy_xattrs(im, id, -1, path);
+		r = copy_xattrs(w, id, -1, path);
 		if (r == 0)
-			r = set_metadata(im, id, SET_TIMES, &st);
+			r = set_metadata(w, id, SET_TIMES, &st);
 	}
 	if (r == 0)
-		progress_done(&im->progress, 0);
+		progress_done(&w->im->progress, 0);
 	return r;
 }
 
@@ -492,14 +427,14 @@ static void level_free(void *p)
 	g_free(level);
 }
 
-static struct level *level_at(const struct import *im, guint i)
+static struct level *level_at(const struct walk *w, guint i)
 {
-	return g_ptr_array_index(im->levels, i);
+	return g_ptr_array_index(w->levels, i);
 }
 
 /* Go down into a directory of the image.  An error is only that its names cannot be read. */
-static int push_level(struct import *im, int fd, const struct statx *st, uint32_t id,
-		      bool may_exist, size_t path_size)
+static int push_level(struct walk *w, int fd, const struct statx *st, uint32_t id, bool may_exist,
+		      size_t path_size)
 {
 	struct level *level = g_new0(struct level, 1);
 
@@ -509,11 +444,11 @@ static int push_level(struct import *im, int fd, const struct statx *st, uint32_
 	level->may_exist = may_exist;
 	level->path_size = path_size;
 	level->entries = g_ptr_array_new_with_free_func(g_free);
-	if (may_exist && im->folds_case)
+	if (may_exist && w->im->folds_case)
 		level->used = g_hash_table_new(NULL, NULL);
-	g_ptr_array_add(im->levels, level);
-	if (im->levels->len - im->first_open > OPEN_MAX_DIRS) {
-		struct level *top = level_at(im, im->first_open++);
+	g_ptr_array_add(w->levels, level);
+	if (w->levels->len - w->first_open > OPEN_MAX_DIRS) {
+		struct level *top = level_at(w, w->first_open++);
 
 		close(top->fd);
 		top->fd = -1;
@@ -522,10 +457,10 @@ static int push_level(struct import *im, int fd, const struct statx *st, uint32_
 }
 
 /* Open a directory again from the one below it; it must be where it was. */
-static int reopen(struct import *im, struct level *level, int below_fd)
+static int reopen(struct walk *w, struct level *level, int below_fd)
 {
 	struct statx st;
-	cim_autofd fd = open_source(im, below_fd, "..", O_DIRECTORY);
+	cim_autofd fd = open_source(w, below_fd, "..", O_DIRECTORY);
 
 	if (fd < 0)
 		return fd;
@@ -536,51 +471,51 @@ static int reopen(struct import *im, struct level *level, int below_fd)
 	    st.stx_dev_minor != level->st.stx_dev_minor)
 		return cim_fail(ESTALE, "a directory was moved away while the tree was read");
 	level->fd = cim_steal_fd(&fd);
-	im->first_open = im->levels->len - 2;
+	w->first_open = w->levels->len - 2;
 	return 0;
 }
 
 /* A directory is done: give it its metadata, and go up. */
-static void pop_level(struct import *im)
+static void pop_level(struct walk *w)
 {
-	struct level *level = level_at(im, im->levels->len - 1);
+	struct level *level = level_at(w, w->levels->len - 1);
 
 	cim_reason_clear();
-	int r = copy_xattrs(im, level->id, level->fd, NULL);
+	int r = copy_xattrs(w, level->id, level->fd, NULL);
 	if (r == 0)
-		r = set_metadata(im, level->id, SET_ALL, &level->st);
+		r = set_metadata(w, level->id, SET_ALL, &level->st);
 	if (r < 0)
-		report_here(im, r);
+		report_here(w, r);
 	else
-		progress_done(&im->progress, 0);
-	if (im->levels->len > 1) {
-		struct level *above = level_at(im, im->levels->len - 2);
+		progress_done(&w->im->progress, 0);
+	if (w->levels->len > 1) {
+		struct level *above = level_at(w, w->levels->len - 2);
 
-		r = above->fd < 0 ? reopen(im, above, level->fd) : 0;
+		r = above->fd < 0 ? reopen(w, above, level->fd) : 0;
 		if (r < 0) {
-			report_here(im, r);
-			im->hopeless = true;
+			report_here(w, r);
+			w->im->hopeless = true;
 		}
 	}
-	g_string_truncate(im->path, level->path_size);
-	g_ptr_array_set_size(im->levels, (gint)im->levels->len - 1);
+	g_string_truncate(w->path, level->path_size);
+	g_ptr_array_set_size(w->levels, (gint)w->levels->len - 1);
 }
 
 /* Take away what would change what is made in a directory that was there before. */
-static int neutralise(struct import *im, uint32_t id)
+static int neutralise(struct walk *w, uint32_t id)
 {
 	const struct cim_attr attr = { .posix.mode = S_IFDIR | 0700 };
-	int r = drop_xattrs(im, id);
+	int r = import_drop_xattrs(w->im, id);
 
-	return r < 0 ? r : cim_writer_set(im->writer, id, CIM_SET_MODE, &attr);
+	return r < 0 ? r : cim_writer_set(w->im->writer, id, CIM_SET_MODE, &attr);
 }
 
 /* @path_size: of the path of the directory above */
-static int import_directory(struct import *im, struct level *level, const struct entry *entry,
+static int import_directory(struct walk *w, struct level *level, const struct entry *entry,
 			    size_t path_size)
 {
 	const struct cim_make m = { .mode = S_IFDIR | 0700 };
-	cim_autofd fd = open_source(im, level->fd, entry->name, O_DIRECTORY);
+	cim_autofd fd = open_source(w, level->fd, entry->name, O_DIRECTORY);
 	struct statx st;
 	uint32_t id;
 
@@ -589,107 +524,108 @@ static int import_directory(struct import *im, struct level *level, const struct
 	int r = stat_source(fd, "", AT_EMPTY_PATH, entry->type, &st);
 	if (r < 0)
 		return r;
-	if (makedev(st.stx_dev_major, st.stx_dev_minor) == im->dir_dev &&
-	    st.stx_ino == im->dir_ino) {
-		progress_error(&im->progress, im->path->str,
+	if (makedev(st.stx_dev_major, st.stx_dev_minor) == w->im->dir_dev &&
+	    st.stx_ino == w->im->dir_ino) {
+		progress_error(&w->im->progress, w->path->str,
 			       "skipped: it is the directory of the images", 0);
-		g_string_truncate(im->path, path_size);
+		g_string_truncate(w->path, path_size);
 		return 0;
 	}
-	r = make_room(im, level, entry->name, true, &id);
+	r = make_room(w, level, entry->name, true, &id);
 	bool merges = r == 1;
 	if (merges)
-		r = neutralise(im, id);
+		r = neutralise(w, id);
 	else if (r == 0)
-		r = make(im, level, entry->name, &m, &id);
+		r = make(w, level, entry->name, &m, &id);
 	if (r < 0)
 		return r;
 	use(level, id);
-	progress_found(&im->progress, 0);
-	return push_level(im, cim_steal_fd(&fd), &st, id, merges, path_size);
+	progress_found(&w->im->progress, 0);
+	return push_level(w, cim_steal_fd(&fd), &st, id, merges, path_size);
 }
 
 /* ---- the walk ---- */
 
-static void import_entry(struct import *im, struct level *level, struct entry *entry)
+static void import_entry(struct walk *w, struct level *level, struct entry *entry)
 {
-	size_t path_size = im->path->len;
-	guint depth = im->levels->len;
+	size_t path_size = w->path->len;
+	guint depth = w->levels->len;
 	struct statx st;
 	int r = 0;
 
 	cim_reason_clear();
-	g_string_append_c(im->path, '/');
-	g_string_append(im->path, entry->name);
+	g_string_append_c(w->path, '/');
+	g_string_append(w->path, entry->name);
 	if (entry->type == DT_UNKNOWN) {
 		r = stat_source(level->fd, entry->name, 0, DT_UNKNOWN, &st);
 		if (r == 0)
 			entry->type = IFTODT(st.stx_mode);
 	}
 	if (r == 0 && entry->type == DT_DIR)
-		r = import_directory(im, level, entry, path_size);
+		r = import_directory(w, level, entry, path_size);
 	else if (r == 0 && entry->type == DT_REG)
-		r = import_regular(im, level, entry);
+		r = import_regular(w, level, entry);
 	else if (r == 0)
-		r = import_special(im, level, entry);
+		r = import_special(w, level, entry);
 	if (r < 0)
-		report_here(im, r);
-	if (im->levels->len == depth)
-		g_string_truncate(im->path, path_size);
+		report_here(w, r);
+	if (w->levels->len == depth)
+		g_string_truncate(w->path, path_size);
 }
 
-static void walk(struct import *im)
+static void walk(struct walk *w)
 {
-	while (im->levels->len > 0 && !is_over(im)) {
-		struct level *level = level_at(im, im->levels->len - 1);
+	while (w->levels->len > 0 && !import_is_over(w->im)) {
+		struct level *level = level_at(w, w->levels->len - 1);
 
-		progress_tick(&im->progress);
+		progress_tick(&w->im->progress);
 		if (level->next < level->entries->len)
-			import_entry(im, level, g_ptr_array_index(level->entries, level->next++));
+			import_entry(w, level, g_ptr_array_index(level->entries, level->next++));
 		else
-			pop_level(im);
+			pop_level(w);
 	}
 }
 
 /* @fd: the tree's root; taken */
-static void import_tree(struct import *im, int fd)
+static void import_tree(struct walk *w, int fd)
 {
 	cim_autofd owned = fd;
 	struct statx st;
-	uint32_t root = cim_writer_root(im->writer);
+	uint32_t root = cim_writer_root(w->im->writer);
 	int r = stat_source(fd, "", AT_EMPTY_PATH, DT_DIR, &st);
 
-	if (r == 0 && im->on_base)
-		r = neutralise(im, root);
-	progress_found(&im->progress, 0);
+	if (r == 0 && w->im->on_base)
+		r = neutralise(w, root);
+	progress_found(&w->im->progress, 0);
 	if (r == 0)
-		r = push_level(im, cim_steal_fd(&owned), &st, root, im->on_base, im->path->len);
+		r = push_level(w, cim_steal_fd(&owned), &st, root, w->im->on_base, w->path->len);
 	if (r < 0)
-		report_here(im, r);
-	walk(im);
-	im->progress.total_known = true;
-	if (!is_over(im))
-		workers_drain(im->workers);
+		report_here(w, r);
+	walk(w);
+	w->im->progress.total_known = true;
+	if (!import_is_over(w->im))
+		workers_drain(w->workers);
 }
 
 void walk_tree(struct import *im, const char *tree, int fd)
 {
-	const struct workers_ops ops = { file_done, walker_waits, im };
+	struct walk w = { .im = im };
+	const struct workers_ops ops = { file_done, walker_waits, &w };
 
-	im->levels = g_ptr_array_new_with_free_func(level_free);
-	im->path = g_string_new(tree);
-	im->links = g_hash_table_new_full(link_hash, link_equal, g_free, NULL);
-	im->xattr_names = g_malloc(XATTR_MAX);
-	im->xattr_value = g_malloc(XATTR_MAX);
-	while (im->path->len > 1 && im->path->str[im->path->len - 1] == '/')
-		g_string_truncate(im->path, im->path->len - 1);
+	w.levels = g_ptr_array_new_with_free_func(level_free);
+	w.path = g_string_new(tree);
+	w.links = g_hash_table_new_full(link_hash, link_equal, g_free, NULL);
+	w.xattr_names = g_malloc(XATTR_MAX);
+	w.xattr_value = g_malloc(XATTR_MAX);
+	while (w.path->len > 1 && w.path->str[w.path->len - 1] == '/')
+		g_string_truncate(w.path, w.path->len - 1);
 
-	im->workers = workers_start(im->writer, &ops);
-	import_tree(im, fd);
-	workers_end(im->workers, is_over(im));
-	g_ptr_array_unref(im->levels);
-	g_hash_table_destroy(im->links);
-	g_string_free(im->path, TRUE);
-	g_free(im->xattr_names);
-	g_free(im->xattr_value);
+	w.workers = workers_start(im->writer, &ops);
+	import_tree(&w, fd);
+	workers_end(w.workers, import_is_over(im));
+	g_ptr_array_unref(w.levels);
+	g_hash_table_destroy(w.links);
+	g_string_free(w.path, TRUE);
+	g_free(w.xattr_names);
+	g_free(w.xattr_value);
 }

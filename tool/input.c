@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+
+#include "input.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <fcntl.h>
+#include <glib.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "tar-format.h"
+#include "util.h"
+
+#define CHUNK   (256 * 1024)
+#define WAIT_MS 100
+
+struct input {
+	int fd;
+	bool is_file; /* never waits */
+	bool (*wait)(void *arg);
+	void *wait_arg;
+	struct archive *archive; /* the filters; NULL: none */
+	int error;               /* of reading the file, which libarchive does not hand on */
+	bool at_end;
+	size_t n_first, first_taken; /* bytes that were read to see what the file is */
+	uint8_t first[TAR_BLOCK];
+	uint8_t chunk[CHUNK];
+};
+
+/* ---- the file ---- */
+
+/* A read that does not keep a signal waiting. */
+static ssize_t read_some(struct input *in, void *buf, size_t size)
+{
+	for (;;) {
+		struct pollfd p = { .fd = in->fd, .events = POLLIN };
+
+		if (!in->is_file && poll(&p, 1, WAIT_MS) <= 0) {
+			if (in->wait(in->wait_arg))
+				return -EINTR;
+			continue;
+		}
+		ssize_t n = read(in->fd, buf, size);
+		if (n >= 0)
+			return n;
+		if (errno != EINTR && errno != EAGAIN)
+			return cim_fail(errno, "cannot read the archive: %s", g_strerror(errno));
+	}
+}
+
+static ssize_t read_full(struct input *in, void *buf, size_t size)
+{
+	size_t done = 0;
+
+	while (done < size && !in->at_end) {
+		ssize_t n = read_some(in, (uint8_t *)buf + done, size - done);
+
+		if (n < 0)
+			return n;
+		in->at_end = n == 0;
+		done += (size_t)n;
+	}
+	return (ssize_t)done;
+}
+
+static ssize_t take_first(struct input *in, void *buf, size_t size)
+{
+	size_t n = MIN(size, in->n_first - in->first_taken);
+
+	memcpy(buf, in->first + in->first_taken, n);
+	in->first_taken += n;
+	return (ssize_t)n;
+}
+
+/* ---- the filters ---- */
+
+static la_ssize_t on_read(struct archive *a, void *arg, const void **ret)
+{
+	struct input *in = arg;
+	ssize_t n = take_first(in, in->chunk, sizeof(in->chunk));
+
+	if (n == 0)
+		n = read_some(in, in->chunk, sizeof(in->chunk));
+	if (n < 0) {
+		in->error = (int)n;
+		archive_set_error(a, (int)-n, "%s", cim_reason());
+		return -1;
+	}
+	*ret = in->chunk;
+	return n;
+}
+
+static int filter_error(const struct input *in)
+{
+	const char *text = archive_error_string(in->archive);
+
+	if (in->error < 0)
+		return in->error;
+	return cim_fail(EBADMSG, "it cannot be decompressed: %s", text ? text : "it is damaged");
+}
+
+/*
+ * By name, and not all that libarchive knows: some of those are programs that it would start.  The
+ * "raw" format makes of whatever comes out of the filters one entry.
+ */
+static int start_filters(struct input *in)
+{
+	struct archive_entry *entry;
+
+	in->at_end = false; /* of what comes out of the filters, from here on */
+	in->archive = archive_read_new();
+	if (!in->archive)
+		return cim_fail(ENOMEM, "no memory to read the archive");
+	if (archive_read_support_filter_gzip(in->archive) != ARCHIVE_OK ||
+	    archive_read_support_filter_zstd(in->archive) != ARCHIVE_OK ||
+	    archive_read_support_filter_xz(in->archive) != ARCHIVE_OK ||
+	    archive_read_support_filter_bzip2(in->archive) != ARCHIVE_OK ||
+	    archive_read_support_format_raw(in->archive) != ARCHIVE_OK ||
+	    archive_read_support_format_empty(in->archive) != ARCHIVE_OK)
+		return cim_fail(EOPNOTSUPP, "libarchive lacks a filter: %s",
+				archive_error_string(in->archive));
+	if (archive_read_open(in->archive, in, NULL, on_read, NULL) != ARCHIVE_OK)
+		return filter_error(in);
+	switch (archive_read_next_header(in->archive, &entry)) {
+	case ARCHIVE_OK:
+	case ARCHIVE_WARN:
+		return 0;
+	case ARCHIVE_EOF:
+		in->at_end = true;
+		return 0;
+	default:
+		return filter_error(in);
+	}
+}
+
+/* ---- both ---- */
+
+static int open_file(struct input *in, const char *path)
+{
+	struct stat st;
+
+	in->fd = strcmp(path, "-") == 0 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
+					: open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (in->fd < 0 || fstat(in->fd, &st) < 0)
+		return cim_fail(errno, "%s", g_strerror(errno));
+	if (S_ISDIR(st.st_mode))
+		return cim_fail(EISDIR, "it is a directory");
+	in->is_file = S_ISREG(st.st_mode);
+	if (in->is_file)
+		(void)posix_fadvise(in->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	return 0;
+}
+
+int input_open(const char *path, bool (*wait)(void *arg), void *arg, struct input **ret)
+{
+	struct input *in = g_new0(struct input, 1);
+
+	in->wait = wait;
+	in->wait_arg = arg;
+	int r = open_file(in, path);
+	if (r == 0) {
+		ssize_t n = read_full(in, in->first, sizeof(in->first));
+
+		r = n < 0 ? (int)n : 0;
+		in->n_first = n < 0 ? 0 : (size_t)n;
+	}
+	if (r == 0 && (in->n_first < TAR_BLOCK || !tar_is_header(in->first)))
+		r = start_filters(in);
+	if (r < 0) {
+		input_close(in);
+		return r;
+	}
+	*ret = in;
+	return 0;
+}
+
+ssize_t input_read(struct input *in, void *buf, size_t size)
+{
+	size_t done = 0;
+
+	if (!in->archive) {
+		done = (size_t)take_first(in, buf, size);
+		ssize_t n = read_full(in, (uint8_t *)buf + done, size - done);
+		return n < 0 ? n : (ssize_t)done + n;
+	}
+	while (done < size && !in->at_end) {
+		la_ssize_t n = archive_read_data(in->archive, (uint8_t *)buf + done, size - done);
+
+		if (n < 0)
+			return filter_error(in);
+		in->at_end = n == 0;
+		done += (size_t)n;
+	}
+	return (ssize_t)done;
+}
+
+void input_close(struct input *in)
+{
+	if (!in)
+		return;
+	if (in->archive)
+		archive_read_free(in->archive);
+	if (in->fd >= 0)
+		close(in->fd);
+	g_free(in);
+}
