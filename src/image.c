@@ -112,7 +112,7 @@ static int open_regions(struct cim_image *img)
 	return 0;
 }
 
-static int open_fs(struct cim_image *img)
+int cim_image_open_fs(struct cim_image *img)
 {
 	const uint8_t *p;
 	int r = cim_image_bytes(img, img->header.fs_off, sizeof(struct cim_fs_disk), &p);
@@ -143,7 +143,7 @@ int cim_image_open(struct cim_store *store, const char *name, struct cim_image *
 	if (r == 0)
 		r = open_regions(img);
 	if (r == 0)
-		r = open_fs(img);
+		r = cim_image_open_fs(img);
 	if (r < 0) {
 		cim_image_unref(img);
 		return cim_fail(-r, "image \"%s\" cannot be read: %s", name,

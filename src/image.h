@@ -41,6 +41,14 @@ struct cim_image {
  * -ENOMEM, -EIO.
  */
 int cim_image_open(struct cim_store *store, const char *name, struct cim_image **ret);
+
+/**
+ * cim_image_open_fs - find the filesystem object, once the header and the region files are there
+ * The last step of opening; and all of it for who has the region files in memory.
+ * Returns 0 or -CIM_ECORRUPT.
+ */
+int cim_image_open_fs(struct cim_image *img);
+
 /**
  * cim_image_list_sets - the region sets that an image lists, without opening them
  * @ret: g_free()
