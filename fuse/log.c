@@ -34,6 +34,7 @@ void cim_log(int level, const char *fmt, ...)
 
 /* libfuse's levels are syslog's.  It says some things piece by piece, and a newline at their end.
  */
+G_GNUC_PRINTF(2, 0)
 static void log_from_fuse(enum fuse_log_level level, const char *fmt, va_list ap)
 {
 	static GMutex lock;
