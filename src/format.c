@@ -312,6 +312,41 @@ void cim_guid_format(const struct cim_guid *g, char ret[CIM_GUID_TEXT])
 		 b[12], b[13], b[14], b[15]);
 }
 
+static bool parse_hex(const char *text, int n, uint32_t *ret)
+{
+	uint32_t value = 0;
+
+	for (int i = 0; i < n; i++) {
+		char c = text[i];
+
+		if ((c < '0' || c > '9') && (c < 'a' || c > 'f'))
+			return false;
+		value = value << 4 | (uint32_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+	}
+	*ret = value;
+	return true;
+}
+
+bool cim_guid_parse(const char *text, struct cim_guid *ret)
+{
+	uint32_t part[3], byte;
+
+	if (strnlen(text, CIM_GUID_TEXT - 1) < CIM_GUID_TEXT - 1 || text[8] != '-' ||
+	    text[13] != '-' || text[18] != '-' || text[23] != '-' ||
+	    !parse_hex(text, 8, &part[0]) || !parse_hex(text + 9, 4, &part[1]) ||
+	    !parse_hex(text + 14, 4, &part[2]))
+		return false;
+	cim_store32(ret->b, part[0]);
+	cim_store16(ret->b + 4, (uint16_t)part[1]);
+	cim_store16(ret->b + 6, (uint16_t)part[2]);
+	for (int i = 0; i < 8; i++) {
+		if (!parse_hex(text + 19 + 2 * i + (i >= 2), 2, &byte))
+			return false;
+		ret->b[8 + i] = (uint8_t)byte;
+	}
+	return true;
+}
+
 void cim_region_name(const struct cim_guid *g, uint32_t index, char ret[CIM_FILE_NAME])
 {
 	char guid[CIM_GUID_TEXT];

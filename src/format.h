@@ -334,6 +334,8 @@ void cim_table_encode(struct cim_table_disk *d, const struct cim_table *t);
 #define CIM_FILE_NAME 64 /* room for "objectid_GUID_65535" and a NUL */
 
 void cim_guid_format(const struct cim_guid *g, char ret[CIM_GUID_TEXT]);
+/** cim_guid_parse - the GUID that a text begins with, as cim_guid_format() writes it */
+bool cim_guid_parse(const char *text, struct cim_guid *ret);
 void cim_region_name(const struct cim_guid *g, uint32_t index, char ret[CIM_FILE_NAME]);
 void cim_objectid_name(const struct cim_guid *g, uint32_t index, char ret[CIM_FILE_NAME]);
 

@@ -178,12 +178,70 @@ bool cim_store_is_image(struct cim_store *store, const char *name)
 	       header.type == CIM_FILE_IMAGE;
 }
 
+/* "GUID_N" as cim_region_name() would write it. */
+static bool parse_guid_index(const char *text, struct cim_guid *ret_guid, uint32_t *ret_index)
+{
+	char again[CIM_FILE_NAME];
+	guint64 index;
+
+	if (!cim_guid_parse(text, ret_guid) || text[CIM_GUID_TEXT - 1] != '_' ||
+	    !g_ascii_string_to_unsigned(text + CIM_GUID_TEXT, 10, 0, CIM_REGIONS_MAX - 1, &index,
+					NULL))
+		return false;
+	*ret_index = (uint32_t)index;
+	cim_region_name(ret_guid, *ret_index, again);
+	return strcmp(strchr(again, '_') + 1, text) == 0;
+}
+
+enum cim_name_kind cim_store_name_kind(const char *name, struct cim_guid *ret_guid,
+				       uint32_t *ret_index)
+{
+	if (g_str_has_prefix(name, ".cimfs"))
+		return CIM_NAME_LEFTOVER;
+	if (g_str_has_prefix(name, "region_") &&
+	    parse_guid_index(name + strlen("region_"), ret_guid, ret_index))
+		return CIM_NAME_REGION;
+	if (g_str_has_prefix(name, "objectid_") &&
+	    parse_guid_index(name + strlen("objectid_"), ret_guid, ret_index))
+		return CIM_NAME_OBJECTID;
+	return CIM_NAME_OTHER;
+}
+
+int cim_store_probe(struct cim_store *store, const char *name)
+{
+	struct cim_common_disk head;
+	struct cim_guid guid;
+	cim_autofd fd = -1;
+	uint32_t index;
+
+	if (cim_store_name_kind(name, &guid, &index) != CIM_NAME_OTHER)
+		return 0;
+	int r = cim_open_regular(store->dirfd, name, &fd);
+	if (r == -CIM_ECORRUPT || r == -ENXIO) /* a link, a directory, a socket, … */
+		return 0;
+	if (r < 0)
+		return r;
+	ssize_t n = pread(fd, &head, sizeof(head), 0);
+	if (n < 0)
+		return cim_fail(errno, "\"%s\" cannot be read: %s", name, g_strerror(errno));
+	if ((size_t)n < sizeof(head.magic) ||
+	    memcmp(head.magic, CIM_MAGIC, sizeof(head.magic)) != 0)
+		return 0;
+	if ((size_t)n <= offsetof(struct cim_common_disk, type)) /* cut off */
+		return 1;
+	if (head.type > CIM_FILE_OBJECTID)
+		return cim_fail(CIM_EVERSION, "\"%s\" is a file of the format, of the unknown kind %u",
+				name, head.type);
+	return head.type == CIM_FILE_IMAGE;
+}
+
 static int compare_names(gconstpointer a, gconstpointer b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-int cim_store_list(struct cim_store *store, char ***ret)
+/* @images: only those that are images */
+static int list_files(struct cim_store *store, bool images, char ***ret)
 {
 	/* A descriptor of its own: two listings at once must not share a position. */
 	int fd = openat(store->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -198,10 +256,13 @@ int cim_store_list(struct cim_store *store, char ***ret)
 		return cim_fail(err, "cannot list the image directory: %s", g_strerror(err));
 	}
 	g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
-	while (errno = 0, (e = readdir(dir)))
-		if ((e->d_type == DT_REG || e->d_type == DT_UNKNOWN) &&
-		    cim_store_is_image(store, e->d_name))
+	while (errno = 0, (e = readdir(dir))) {
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		if (!images || ((e->d_type == DT_REG || e->d_type == DT_UNKNOWN) &&
+				cim_store_is_image(store, e->d_name)))
 			g_ptr_array_add(names, g_strdup(e->d_name));
+	}
 	int err = errno;
 	(void)closedir(dir);
 	if (err)
@@ -211,4 +272,14 @@ int cim_store_list(struct cim_store *store, char ***ret)
 	g_ptr_array_add(names, NULL);
 	*ret = (char **)g_ptr_array_free(g_steal_pointer(&names), FALSE);
 	return n;
+}
+
+int cim_store_list(struct cim_store *store, char ***ret)
+{
+	return list_files(store, true, ret);
+}
+
+int cim_store_files(struct cim_store *store, char ***ret)
+{
+	return list_files(store, false, ret);
 }

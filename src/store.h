@@ -58,6 +58,36 @@ void cim_store_release(struct cim_store *store, struct cim_regions *regions);
  */
 int cim_store_name_check(const char *name);
 
+/* What the name of a file in the directory makes of it. */
+enum cim_name_kind {
+	CIM_NAME_OTHER,    /* an image, if its header says so */
+	CIM_NAME_REGION,   /* "region_GUID_N" */
+	CIM_NAME_OBJECTID, /* "objectid_GUID_N" */
+	CIM_NAME_LEFTOVER, /* ".cimfs…" */
+};
+
+/** cim_store_name_kind - @ret_guid, @ret_index: of CIM_NAME_REGION and CIM_NAME_OBJECTID */
+enum cim_name_kind cim_store_name_kind(const char *name, struct cim_guid *ret_guid,
+				       uint32_t *ret_index);
+
+/**
+ * cim_store_files - the names of all files of the directory, sorted
+ * @ret: NULL-terminated; g_strfreev()
+ * Returns their number or -errno.
+ */
+int cim_store_files(struct cim_store *store, char ***ret);
+
+/**
+ * cim_store_probe - whether a file is an image, for those who must know
+ *
+ * Unlike cim_store_is_image() also of a file whose name no image may have, and with a third answer:
+ * it cannot be told.  Leftovers, links, and what is no regular file are none.
+ *
+ * Returns 1: it is, by its header, whatever is wrong with it otherwise; 0: it is not; -ENOENT;
+ * -EACCES, -EMFILE, -EIO, …; -CIM_EVERSION: a file of the format, of a kind that is not known here.
+ */
+int cim_store_probe(struct cim_store *store, const char *name);
+
 /**
  * cim_store_is_image - whether a file of the directory is an image, by its header
  *
