@@ -6,11 +6,12 @@ set -eu
 
 # The rows, lowest first: modules of src/, or a whole directory as "fuse/".
 layers=(
-	"le util error tmpfile"
+	"le util error tmpfile idmap"
 	"name upcase ea reparse acl mapping format sid sddl view windows"
 	"lock posix store"
 	"image delete objects region"
 	"reader"
+	"fsck fsck-data fsck-entry fsck-image fsck-private fsck-tree treehash"
 	"content"
 	"writer node tree data xattr encode commit"
 	"cimfs hresult api"

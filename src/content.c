@@ -481,17 +481,6 @@ int64_t cim_content_seek(struct cim_content *c, uint64_t off, int whence)
 
 /* ---- storing ---- */
 
-/* Hash a hole as the zeros that it reads as. */
-static void hash_zeros(struct cim_hash *hash, uint64_t n)
-{
-	static const uint8_t zeros[CIM_SCRATCH_CHUNK];
-
-	for (size_t part; n > 0; n -= part) {
-		part = (size_t)MIN(n, sizeof(zeros));
-		cim_hash_add(hash, zeros, part);
-	}
-}
-
 static int store_data(struct cim_content *c, struct cim_region_writer *rw, uint64_t at,
 		      uint64_t from, uint64_t to, struct cim_hash *hash, void *buf)
 {
@@ -540,7 +529,7 @@ static int store_pieces(struct cim_content *c, struct cim_region_writer *rw, uin
 		uint64_t from = data < 0 ? c->size : (uint64_t)data;
 
 		if (hash)
-			hash_zeros(hash, from - done);
+			cim_hash_zeros(hash, from - done);
 		int64_t hole =
 			from < c->size ? cim_content_seek(c, from, SEEK_HOLE) : (int64_t)from;
 		if (hole < 0)

@@ -20,7 +20,6 @@
 #define CIM_CONTENT_BUFFER (1024 * 1024)      /* bytes of a file in memory at most */
 #define CIM_SCRATCH_MEMORY (32 * 1024 * 1024) /* bytes of all files in memory at most */
 #define CIM_SCRATCH_CHUNK  (64 * 1024)  /* bytes handed out at once; on disk only what is written */
-#define CIM_HASHED_HOLES   (1ull << 30) /* bytes of hole in a file that are hashed at most */
 
 struct cim_scratch {
 	int dirfd;

@@ -24,18 +24,6 @@ static void hash_free(gpointer p)
 	g_free(h);
 }
 
-static const EVP_MD *sha256(void)
-{
-	static gsize once;
-	static const EVP_MD *md;
-
-	if (g_once_init_enter(&once)) {
-		md = EVP_sha256();
-		g_once_init_leave(&once, 1);
-	}
-	return md;
-}
-
 /*
  * One context a thread, for small objects: making one costs more than hashing 100 bytes.  Contents
  * that come in pieces have their own, as several may be under way in a thread.
@@ -46,7 +34,7 @@ static void hash_restart(struct cim_hash *h)
 {
 	/* Fails only without memory or without SHA-256 in the library; both are fatal to GLib too.
 	 */
-	if (EVP_DigestInit_ex(h->ctx, sha256(), NULL) != 1)
+	if (EVP_DigestInit_ex(h->ctx, EVP_sha256(), NULL) != 1)
 		g_error("SHA-256 is not available in libcrypto");
 }
 
@@ -66,12 +54,34 @@ void cim_hash_add(struct cim_hash *h, const void *data, size_t size)
 	(void)EVP_DigestUpdate(h->ctx, data, size);
 }
 
+void cim_hash_zeros(struct cim_hash *h, uint64_t size)
+{
+	static const uint8_t zeros[64 * 1024];
+
+	for (size_t part; size > 0; size -= part) {
+		part = (size_t)MIN(size, sizeof(zeros));
+		cim_hash_add(h, zeros, part);
+	}
+}
+
 static void hash_result(struct cim_hash *h, struct cim_digest *ret)
 {
 	uint8_t full[EVP_MAX_MD_SIZE];
 
 	(void)EVP_DigestFinal_ex(h->ctx, full, NULL);
 	memcpy(ret->b, full, sizeof(ret->b));
+}
+
+void cim_hash_take(struct cim_hash *h, uint8_t ret[CIM_SHA256_SIZE])
+{
+	(void)EVP_DigestFinal_ex(h->ctx, ret, NULL);
+	hash_restart(h);
+}
+
+void cim_hash_free(struct cim_hash *h)
+{
+	if (h)
+		hash_free(h);
 }
 
 void cim_hash_end(struct cim_hash *h, struct cim_digest *ret)

@@ -13,6 +13,8 @@
 
 #include "image.h"
 
+#define CIM_HASHED_HOLES (1ull << 30) /* bytes of hole in an object that are hashed at most */
+
 struct cim_digest {
 	uint8_t b[CIM_DIGEST_SIZE];
 };
@@ -24,7 +26,13 @@ void cim_digest(const void *data, size_t size, struct cim_digest *ret);
 struct cim_hash;
 struct cim_hash *cim_hash_begin(void);
 void cim_hash_add(struct cim_hash *h, const void *data, size_t size);
+void cim_hash_zeros(struct cim_hash *h, uint64_t size); /* a hole, as the zeros that it reads as */
 void cim_hash_end(struct cim_hash *h, struct cim_digest *ret);
+
+#define CIM_SHA256_SIZE 32 /* bytes of a whole digest */
+/* The whole digest of what was added; then the same for other bytes.  Frees nothing. */
+void cim_hash_take(struct cim_hash *h, uint8_t ret[CIM_SHA256_SIZE]);
+void cim_hash_free(struct cim_hash *h);
 
 /* ---- the set that is being written ---- */
 
