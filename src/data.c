@@ -131,7 +131,8 @@ static int change(struct cim_writer *w, struct cim_node *node, uint64_t keep,
 		c = cim_content_new(&w->scratch);
 		node->content = c;
 		__atomic_store_n(&c->size, MIN(keep, node->size), __ATOMIC_RELAXED);
-		g_mutex_lock(&c->lock); /* nobody else has it yet: this cannot wait */
+		/* Nobody else has it yet: this gets it, against the order that waiting has. */
+		(void)g_mutex_trylock(&c->lock);
 	}
 	cim_content_ref(c);
 	g_mutex_unlock(&w->lock);

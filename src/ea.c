@@ -291,3 +291,142 @@ int cim_ea_to_xattr(const struct cim_ea *ea, char *ret_name, const uint8_t **ret
 	*ret_value_size = ea->value_size - skip;
 	return 1;
 }
+
+/* ---- LXXATTR ---- */
+
+#define OLD_VERSION 1
+
+struct old_header {
+	cim_le16 format; /* 0 */
+	cim_le16 version;
+};
+
+struct old_record {
+	cim_le32 next; /* from this record to the next; 0 in the last */
+	cim_le16 value_size;
+	uint8_t name_size;
+	char name[]; /* no NUL, then the value */
+};
+
+_Static_assert(offsetof(struct old_record, name) == 7, "layout of LXXATTR");
+
+static bool is_old_xattrs(const struct cim_ea *ea)
+{
+	const struct old_header *h = (const void *)ea->value;
+
+	return ea->name_size == strlen(CIM_EA_OLD_XATTRS) &&
+	       same_name(ea->name, CIM_EA_OLD_XATTRS, ea->name_size) &&
+	       ea->value_size > sizeof(*h) && cim_get16(h->format) == 0 &&
+	       cim_get16(h->version) == OLD_VERSION;
+}
+
+/* The record at *@p, of which and behind which there are *@size bytes; goes on to the next. */
+static bool take_old(const uint8_t **p, size_t *size, struct cim_ea *ret)
+{
+	const struct old_record *rec = (const void *)*p;
+
+	if (*size < sizeof(*rec))
+		return false;
+	size_t next = cim_get32(rec->next);
+	size_t whole = sizeof(*rec) + rec->name_size + cim_get16(rec->value_size);
+	if (whole > *size || (next != 0 && (next < whole || next > *size)))
+		return false;
+	*ret = (struct cim_ea){
+		.name = rec->name,
+		.value = (const uint8_t *)rec->name + rec->name_size,
+		.value_size = cim_get16(rec->value_size),
+		.name_size = rec->name_size,
+	};
+	*p += next;
+	*size = next ? *size - next : 0;
+	return true;
+}
+
+void cim_xattr_iter_init(struct cim_xattr_iter *it, const void *list, size_t size)
+{
+	*it = (struct cim_xattr_iter){ .old_size = 0 };
+	cim_ea_iter_init(&it->eas, list, size);
+}
+
+static int next_modern(struct cim_xattr_iter *it, char *ret_name, const uint8_t **ret_value,
+		       size_t *ret_value_size)
+{
+	struct cim_ea ea;
+
+	while (next_entry(&it->eas, &ea) == 1) {
+		if (cim_ea_to_xattr(&ea, ret_name, ret_value, ret_value_size))
+			return 1;
+		if (is_old_xattrs(&ea)) {
+			it->old = ea.value + sizeof(struct old_header);
+			it->old_size = ea.value_size - sizeof(struct old_header);
+		}
+	}
+	return 0;
+}
+
+static bool has_modern(const struct cim_xattr_iter *it, const char *name)
+{
+	char this_name[CIM_XATTR_NAME_MAX + 1];
+	struct cim_xattr_iter again;
+	const uint8_t *value;
+	size_t size;
+
+	cim_xattr_iter_init(&again, it->eas.list, it->eas.size);
+	while (next_modern(&again, this_name, &value, &size) == 1)
+		if (strcmp(this_name, name) == 0)
+			return true;
+	return false;
+}
+
+int cim_xattr_iter_next(struct cim_xattr_iter *it, char *ret_name, const uint8_t **ret_value,
+			size_t *ret_value_size)
+{
+	struct cim_ea ea;
+
+	if (next_modern(it, ret_name, ret_value, ret_value_size) == 1)
+		return 1;
+	while (it->old_size > 0 && take_old(&it->old, &it->old_size, &ea)) {
+		size_t n = xattr_of_literal(&ea, ret_name);
+
+		if (n == 0 || memchr(ret_name, '\0', n))
+			continue;
+		ret_name[n] = '\0';
+		if (has_modern(it, ret_name))
+			continue;
+		*ret_value = ea.value;
+		*ret_value_size = ea.value_size;
+		return 1;
+	}
+	return 0;
+}
+
+int cim_ea_old_without(const struct cim_ea *ea, const char *name, uint8_t *ret)
+{
+	const size_t head = sizeof(struct old_header);
+	size_t left, last = 0, at = head;
+	bool found = false;
+	struct cim_ea old;
+
+	if (!is_old_xattrs(ea))
+		return -ENODATA;
+	const uint8_t *p = ea->value + head;
+	left = ea->value_size - head;
+	memcpy(ret, ea->value, head);
+	for (const uint8_t *rec = p; left > 0 && take_old(&p, &left, &old); rec = p) {
+		size_t whole = sizeof(struct old_record) + old.name_size + old.value_size;
+
+		if (old.name_size == strlen(name) && memcmp(old.name, name, old.name_size) == 0) {
+			found = true;
+			continue;
+		}
+		memcpy(ret + at, rec, whole);
+		cim_store32(ret + at, 0);
+		if (last)
+			cim_store32(ret + last, (uint32_t)(at - last));
+		last = at;
+		at += whole;
+	}
+	if (!found)
+		return -ENODATA;
+	return last ? (int)at : 0;
+}

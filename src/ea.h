@@ -108,4 +108,34 @@ int cim_ea_from_xattr(const char *xattr, char *ret, bool *ret_prefixed);
 int cim_ea_to_xattr(const struct cim_ea *ea, char *ret_name, const uint8_t **ret_value,
 		    size_t *ret_value_size);
 
+/*
+ * All xattrs of a list, in its order, each name once but for literal doubles; the old ones of
+ * LXXATTR (WSL 1's LxFs, metadata.md §1.6) last.  Damage ends the walk.
+ */
+struct cim_xattr_iter {
+	struct cim_ea_iter eas;
+	const uint8_t *old; /* records of LXXATTR that are left */
+	size_t old_size;
+};
+
+void cim_xattr_iter_init(struct cim_xattr_iter *it, const void *list, size_t size);
+
+/**
+ * cim_xattr_iter_next - the next xattr
+ * @ret_name: room for CIM_XATTR_NAME_MAX + 1 bytes
+ * @ret_value, @ret_value_size: points into the list
+ * Returns 1, or 0 at the end.
+ */
+int cim_xattr_iter_next(struct cim_xattr_iter *it, char *ret_name, const uint8_t **ret_value,
+			size_t *ret_value_size);
+
+#define CIM_EA_OLD_XATTRS "LXXATTR"
+
+/**
+ * cim_ea_old_without - the value of LXXATTR without an xattr
+ * @ret: room for @ea->value_size bytes
+ * Returns its size in bytes, 0 if nothing is left, or -ENODATA if it has no such xattr.
+ */
+int cim_ea_old_without(const struct cim_ea *ea, const char *name, uint8_t *ret);
+
 #endif

@@ -31,10 +31,10 @@ static void from_entry(struct cim_node *node, const struct cim_entry *e,
 	node->counted = attr->posix.counted;
 	node->flags = e->flags;
 	node->has_holes = e->flags & CIM_FLAG_SPARSE;
-	node->accessed = e->accessed;
-	node->written = e->written;
-	node->changed = e->changed;
-	node->created = e->created;
+	node->accessed = attr->accessed;
+	node->written = attr->written;
+	node->changed = attr->changed;
+	node->created = attr->created;
 	node->sd_off = e->sd_off;
 	node->reparse_tag = e->reparse_tag;
 	node->reparse_off = e->reparse_off;

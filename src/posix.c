@@ -6,12 +6,29 @@
 #include <sys/stat.h>
 
 #include "le.h"
+#include "util.h"
 
 #define DEV_MINOR_BITS 20 /* ntfs3 writes $LXDEV as four bytes, major << 20 | minor */
+#define OLD_VERSION    1
+
+/* LXATTRB (metadata.md §1.6); Unix times. */
+struct old_attr_disk {
+	cim_le16 format; /* +0 0 */
+	cim_le16 version;
+	cim_le32 mode;
+	cim_le32 uid;
+	cim_le32 gid;
+	cim_le32 rdev;                                      /* +16 major << 20 | minor */
+	cim_le32 accessed_nsec, written_nsec, changed_nsec; /* +20 */
+	cim_le64 accessed, written, changed;                /* +32 seconds */
+};
+
+_Static_assert(sizeof(struct old_attr_disk) == 56, "layout of LXATTRB");
 
 struct lx {
 	bool has_mode, has_dev;
 	uint32_t mode, uid, gid, major, minor, n_links;
+	const struct old_attr_disk *old; /* NULL: none */
 };
 
 static bool is_named(const struct cim_ea *ea, const char *name)
@@ -29,6 +46,8 @@ static struct lx collect(const void *list, size_t size)
 
 	cim_ea_iter_init(&it, list, size);
 	while (cim_ea_iter_next(&it, &ea) == 1) {
+		if (ea.value_size == sizeof(*lx.old) && is_named(&ea, CIM_EA_OLD))
+			lx.old = (const void *)ea.value;
 		if (ea.name[0] != '$')
 			continue;
 		if (ea.value_size == 8 && is_named(&ea, CIM_EA_DEV)) {
@@ -54,7 +73,27 @@ static struct lx collect(const void *list, size_t size)
 			lx.n_links = value;
 		}
 	}
+	if (lx.old && (cim_get16(lx.old->format) != 0 || cim_get16(lx.old->version) != OLD_VERSION))
+		lx.old = NULL;
 	return lx;
+}
+
+/* The type that LXATTRB gives to a file which is none of the others; 0: none. */
+static uint32_t old_type(const struct cim_entry *e, const struct lx *lx)
+{
+	uint32_t type = lx->old ? cim_get32(lx->old->mode) & S_IFMT : 0;
+
+	switch (type) {
+	case S_IFLNK:
+		return e->data.size > 0 && e->data.size <= CIM_SYMLINK_MAX ? type : 0;
+	case S_IFCHR:
+	case S_IFBLK:
+	case S_IFIFO:
+	case S_IFSOCK:
+		return e->data.size == 0 ? type : 0;
+	default:
+		return 0;
+	}
 }
 
 static uint32_t file_type(const struct cim_entry *e, const struct lx *lx,
@@ -70,7 +109,47 @@ static uint32_t file_type(const struct cim_entry *e, const struct lx *lx,
 	    (type == S_IFIFO || type == S_IFSOCK ||
 	     (lx->has_dev && (type == S_IFCHR || type == S_IFBLK))))
 		return type;
-	return S_IFREG;
+	type = rp ? 0 : old_type(e, lx);
+	return type ? type : S_IFREG;
+}
+
+static uint64_t old_ticks(cim_le64 sec, cim_le32 nsec)
+{
+	const struct timespec ts = { (time_t)cim_get64(sec), cim_get32(nsec) % 1000000000 };
+
+	return cim_ticks_from_timespec(ts);
+}
+
+/* What no $LX EA says; @ret has what they do. */
+static void add_old(const struct old_attr_disk *old, struct cim_posix *ret)
+{
+	uint32_t mode = cim_get32(old->mode), rdev = cim_get32(old->rdev);
+
+	/* Whoever has set a $LX EA has also set the times of the entry. */
+	if (!ret->stored && !ret->counted) {
+		ret->has_times = true;
+		ret->accessed = old_ticks(old->accessed, old->accessed_nsec);
+		ret->written = old_ticks(old->written, old->written_nsec);
+		ret->changed = old_ticks(old->changed, old->changed_nsec);
+	}
+	if (!(ret->stored & CIM_POSIX_MODE) && mode <= 0xFFFF && (mode & S_IFMT) == ret->mode) {
+		ret->mode = mode;
+		ret->stored |= CIM_POSIX_MODE;
+	}
+	if (!(ret->stored & CIM_POSIX_UID) && cim_get32(old->uid) != CIM_ID_INVALID) {
+		ret->uid = cim_get32(old->uid);
+		ret->stored |= CIM_POSIX_UID;
+	}
+	if (!(ret->stored & CIM_POSIX_GID) && cim_get32(old->gid) != CIM_ID_INVALID) {
+		ret->gid = cim_get32(old->gid);
+		ret->stored |= CIM_POSIX_GID;
+	}
+	if (!(ret->stored & CIM_POSIX_DEV) && ret->major == 0 && ret->minor == 0 &&
+	    (S_ISCHR(ret->mode) || S_ISBLK(ret->mode))) {
+		ret->major = rdev >> DEV_MINOR_BITS;
+		ret->minor = rdev & ((1u << DEV_MINOR_BITS) - 1);
+		ret->stored |= CIM_POSIX_DEV;
+	}
 }
 
 static uint32_t synthesised_mode(const struct cim_view *view, uint32_t type, uint32_t flags)
@@ -119,6 +198,8 @@ void cim_posix_decode(const struct cim_entry *e, const void *ea, size_t ea_size,
 		ret->major = rp->major;
 		ret->minor = rp->minor;
 	}
+	if (lx.old)
+		add_old(lx.old, ret);
 }
 
 void cim_posix_show(const struct cim_view *view, uint32_t flags, struct cim_posix *p)

@@ -23,6 +23,7 @@
 #define CIM_EA_MODE  "$LXMOD"
 #define CIM_EA_DEV   "$LXDEV"
 #define CIM_EA_LINKS "$CIMLINKS"
+#define CIM_EA_OLD   "LXATTRB" /* WSL 1's LxFs: all of an inode; read, and not written */
 
 #define CIM_POSIX_EAS_MAX 128 /* bytes that the five take at most: 3 * 20 + 24 + 24, rounded up */
 
@@ -42,6 +43,8 @@ struct cim_posix {
 	uint32_t major, minor;
 	uint32_t n_links;
 	bool counted; /* it was written with Linux' metadata, so n_links is all of its names */
+	bool has_times; /* of old WSL's own, which the entry's are not; ticks */
+	uint64_t accessed, written, changed;
 };
 
 /**
@@ -51,7 +54,9 @@ struct cim_posix {
  * @rp: its reparse buffer, parsed; NULL if it has none
  *
  * The type: a known reparse tag; a link table as default stream; ntfs3's special files ($LXMOD
- * alone, size 0); else a regular file.  The mode: $LXMOD if its type is that type.
+ * alone, size 0); old WSL's (LXATTRB; a symlink's target is its data); else a regular file.  Mode,
+ * owner, group and device each: its $LX EA (the mode if its type is that type), else LXATTRB.  Times
+ * are LXATTRB's while no $LX EA says that someone else has written the file.
  * What is not stored, and does not follow from what is, is 0.
  */
 void cim_posix_decode(const struct cim_entry *e, const void *ea, size_t ea_size,

@@ -93,9 +93,14 @@ int cim_file_attr_stored(const struct cim_image *img, uint32_t id, const struct 
 		.flags = e->flags,
 	};
 	cim_posix_decode(e, ea, ea_size, has_rp ? &rp : NULL, &ret->posix);
+	if (ret->posix.has_times) {
+		ret->accessed = ret->posix.accessed;
+		ret->written = ret->posix.written;
+		ret->changed = ret->posix.changed;
+	}
 	switch (ret->posix.mode & S_IFMT) {
 	case S_IFLNK:
-		if (!rp.target_is_data)
+		if (has_rp && !rp.target_is_data)
 			ret->size = strlen(target);
 		ret->blocks = 0;
 		break;
@@ -132,6 +137,15 @@ int cim_file_attr(const struct cim_image *img, uint32_t id, struct cim_attr *ret
 	return r < 0 ? r : cim_file_attr_of(img, id, &e, ret);
 }
 
+/* A symlink that is no reparse point: LXATTRB says that it is one, and its data is the target. */
+static bool is_old_symlink(const struct cim_image *img, uint32_t id, const struct cim_entry *e)
+{
+	struct cim_attr attr;
+
+	return e->data.size > 0 && cim_file_attr_stored(img, id, e, &attr) == 0 &&
+	       S_ISLNK(attr.posix.mode);
+}
+
 int cim_file_readlink(const struct cim_image *img, uint32_t id, char *ret)
 {
 	struct cim_reparse rp;
@@ -140,9 +154,10 @@ int cim_file_readlink(const struct cim_image *img, uint32_t id, char *ret)
 
 	if (r < 0)
 		return r;
-	if (!parse_reparse(img, &e, &rp, ret) || rp.type != S_IFLNK)
+	bool has_rp = parse_reparse(img, &e, &rp, ret);
+	if (has_rp ? rp.type != S_IFLNK : !is_old_symlink(img, id, &e))
 		return -EINVAL;
-	if (!rp.target_is_data)
+	if (has_rp && !rp.target_is_data)
 		return (int)strlen(ret);
 	ssize_t n = cim_stream_read(img, &e.data, 0, ret, CIM_SYMLINK_MAX);
 	if (n < 0)
@@ -559,13 +574,11 @@ static bool has_ea_xattr(const uint8_t *eas, size_t eas_size, const char *name,
 			 const uint8_t **ret_value, size_t *ret_size)
 {
 	char this_name[CIM_XATTR_NAME_MAX + 1];
-	struct cim_ea_iter it;
-	struct cim_ea ea;
+	struct cim_xattr_iter it;
 
-	cim_ea_iter_init(&it, eas, eas_size);
-	while (cim_ea_iter_next(&it, &ea) == 1)
-		if (cim_ea_to_xattr(&ea, this_name, ret_value, ret_size) &&
-		    strcmp(this_name, name) == 0)
+	cim_xattr_iter_init(&it, eas, eas_size);
+	while (cim_xattr_iter_next(&it, this_name, ret_value, ret_size) == 1)
+		if (strcmp(this_name, name) == 0)
 			return true;
 	return false;
 }
@@ -597,16 +610,14 @@ int cim_file_list_xattrs(const struct cim_image *img, const struct cim_entry *e,
 	const uint8_t *eas, *value;
 	size_t eas_size, value_size;
 	struct cim_stream stream;
-	struct cim_ea_iter it;
+	struct cim_xattr_iter it;
 	struct cim_links l;
-	struct cim_ea ea;
 	int r = 0;
 
 	cim_file_eas(img, e, &eas, &eas_size);
-	cim_ea_iter_init(&it, eas, eas_size);
-	while (r == 0 && cim_ea_iter_next(&it, &ea) == 1)
-		if (cim_ea_to_xattr(&ea, name, &value, &value_size))
-			r = fn(arg, name);
+	cim_xattr_iter_init(&it, eas, eas_size);
+	while (r == 0 && cim_xattr_iter_next(&it, name, &value, &value_size) == 1)
+		r = fn(arg, name);
 	if (r != 0 || cim_file_streams(img, e, &l) < 0)
 		return r;
 	for (uint32_t i = 0; r == 0 && i < l.n; i++) {

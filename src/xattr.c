@@ -259,8 +259,22 @@ int cim_node_load_xattrs(struct cim_writer *w, const struct cim_entry *e, struct
 
 /* ---- the four calls ---- */
 
-/* Under the name that it gets here (@ea_name, NULL: it has none), and the literal one of other
- * software. */
+/* From LXXATTR, which has many. */
+static bool drop_old(struct cim_node *node, const char *name)
+{
+	g_autofree uint8_t *value = NULL;
+	struct cim_ea ea;
+
+	if (!find_ea(node, CIM_EA_OLD_XATTRS, &ea))
+		return false;
+	value = g_malloc(ea.value_size);
+	int n = cim_ea_old_without(&ea, name, value);
+	return n >= 0 && cim_node_set_ea(node, CIM_EA_OLD_XATTRS, NULL, 0, n ? value : NULL,
+					 (size_t)n) == 0;
+}
+
+/* Under the name that it gets here (@ea_name, NULL: it has none), and the literal and the old one of
+ * other software. */
 static bool drop_eas(struct cim_node *node, const char *name, const char *ea_name)
 {
 	struct cim_ea ea;
@@ -270,7 +284,7 @@ static bool drop_eas(struct cim_node *node, const char *name, const char *ea_nam
 		found = cim_node_set_ea(node, ea_name, NULL, 0, NULL, 0) == 0;
 	if (find_ea(node, name, &ea) && (!ea_name || strcmp(ea_name, name) != 0))
 		found = cim_node_set_ea(node, name, NULL, 0, NULL, 0) == 0 || found;
-	return found;
+	return drop_old(node, name) || found;
 }
 
 static bool drop_stream(struct cim_writer *w, struct cim_node *node, const char *name)
@@ -351,9 +365,8 @@ static ssize_t get_locked(struct cim_writer *w, uint32_t id, const char *name, v
 	char this_name[CIM_XATTR_NAME_MAX + 1];
 	const uint8_t *value;
 	size_t value_size;
-	struct cim_ea_iter it;
+	struct cim_xattr_iter it;
 	struct cim_entry e;
-	struct cim_ea ea;
 	guint i;
 
 	if (!node) {
@@ -361,10 +374,9 @@ static ssize_t get_locked(struct cim_writer *w, uint32_t id, const char *name, v
 
 		return r < 0 ? r : cim_file_get_xattr(w->base, &e, name, buf, size);
 	}
-	cim_ea_iter_init(&it, node->eas, node->eas_size);
-	while (cim_ea_iter_next(&it, &ea) == 1) {
-		if (!cim_ea_to_xattr(&ea, this_name, &value, &value_size) ||
-		    strcmp(this_name, name) != 0)
+	cim_xattr_iter_init(&it, node->eas, node->eas_size);
+	while (cim_xattr_iter_next(&it, this_name, &value, &value_size) == 1) {
+		if (strcmp(this_name, name) != 0)
 			continue;
 		if (size > 0 && size < value_size)
 			return -ERANGE;
@@ -416,16 +428,14 @@ ssize_t cim_writer_get_xattr(struct cim_writer *w, uint32_t id, const char *name
 static int list_node(const struct cim_node *node, cim_xattr_fn fn, void *arg)
 {
 	char name[CIM_XATTR_NAME_MAX + 1];
-	struct cim_ea_iter it;
+	struct cim_xattr_iter it;
 	const uint8_t *value;
-	struct cim_ea ea;
 	size_t size;
 	int r = 0;
 
-	cim_ea_iter_init(&it, node->eas, node->eas_size);
-	while (r == 0 && cim_ea_iter_next(&it, &ea) == 1)
-		if (cim_ea_to_xattr(&ea, name, &value, &size))
-			r = fn(arg, name);
+	cim_xattr_iter_init(&it, node->eas, node->eas_size);
+	while (r == 0 && cim_xattr_iter_next(&it, name, &value, &size) == 1)
+		r = fn(arg, name);
 	for (guint i = 0; r == 0 && node->streams && i < node->streams->len; i++) {
 		const struct cim_ads *s = stream_at(node, i);
 
