@@ -8,7 +8,7 @@ set -eu
 layers=(
 	"le util error tmpfile idmap"
 	"name upcase ea reparse acl mapping format sid sddl view windows"
-	"lock posix store"
+	"lock posix store ntfs-xattr"
 	"image delete objects region"
 	"reader"
 	"fsck fsck-data fsck-entry fsck-image fsck-private fsck-tree treehash"

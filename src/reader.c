@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "ntfs-xattr.h"
 
 #define MAX_SYMLINKS 40 /* as the kernel's */
 #define MAX_SPARSE_RUNS \
@@ -583,6 +584,24 @@ static bool has_ea_xattr(const uint8_t *eas, size_t eas_size, const char *name,
 	return false;
 }
 
+static ssize_t get_ntfs_xattr(const struct cim_image *img, const struct cim_entry *e,
+			      const char *name, void *buf, size_t size)
+{
+	struct cim_winmeta m;
+	int r = cim_file_windows(img, e, &m);
+
+	return r < 0 ? r : cim_ntfs_xattr_get(&m, name, buf, size);
+}
+
+static int list_ntfs_xattrs(const struct cim_image *img, const struct cim_entry *e,
+			    cim_xattr_fn fn, void *arg)
+{
+	struct cim_winmeta m;
+	int r = img->view.list_ntfs_xattrs ? cim_file_windows(img, e, &m) : 0;
+
+	return r < 0 || !img->view.list_ntfs_xattrs ? r : cim_ntfs_xattr_list(&m, fn, arg);
+}
+
 static bool find_stream_xattr(const struct cim_image *img, const struct cim_entry *e,
 			      const char *name, struct cim_stream *ret)
 {
@@ -618,6 +637,8 @@ int cim_file_list_xattrs(const struct cim_image *img, const struct cim_entry *e,
 	cim_xattr_iter_init(&it, eas, eas_size);
 	while (r == 0 && cim_xattr_iter_next(&it, name, &value, &value_size) == 1)
 		r = fn(arg, name);
+	if (r == 0)
+		r = list_ntfs_xattrs(img, e, fn, arg);
 	if (r != 0 || cim_file_streams(img, e, &l) < 0)
 		return r;
 	for (uint32_t i = 0; r == 0 && i < l.n; i++) {
@@ -639,6 +660,8 @@ ssize_t cim_file_get_xattr(const struct cim_image *img, const struct cim_entry *
 	size_t eas_size, value_size;
 	struct cim_stream stream;
 
+	if (cim_ntfs_xattr_is(name))
+		return get_ntfs_xattr(img, e, name, buf, size);
 	cim_file_eas(img, e, &eas, &eas_size);
 	if (has_ea_xattr(eas, eas_size, name, &value, &value_size)) {
 		if (size > 0 && size < value_size)

@@ -122,7 +122,10 @@ ssize_t cim_stream_read(const struct cim_image *img, const struct cim_stream *s,
 int64_t cim_stream_seek(const struct cim_image *img, const struct cim_stream *s, uint64_t off,
 			int whence);
 
-/* ---- extended attributes: EAs, and the streams that hold what EAs cannot ---- */
+/*
+ * ---- extended attributes: EAs, the streams that hold what EAs cannot, and what Windows keeps of a
+ * file, as system.ntfs_… (ntfs-xattr.h) ----
+ */
 
 /** Called for each attribute; a non-zero result ends the walk and is returned. */
 typedef int (*cim_xattr_fn)(void *arg, const char *name);
