@@ -9,11 +9,11 @@ layers=(
 	"le util error tmpfile idmap"
 	"name upcase ea reparse acl mapping format sid sddl view windows"
 	"lock posix store ntfs-xattr"
-	"image delete objects region"
+	"image delete objects region blobs"
 	"reader"
 	"fsck fsck-data fsck-entry fsck-image fsck-private fsck-tree treehash"
 	"content"
-	"writer node tree data xattr encode commit"
+	"writer node tree data streams xattr winmeta encode commit"
 	"cimfs hresult api"
 	"fuse/ tool/"
 )

@@ -178,6 +178,8 @@ int cim_writer_commit(struct cim_writer *w)
 
 	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&w->lock);
 	int r = cim_writer_usable(w);
+	if (r == 0 && w->n_streams > 0)
+		r = cim_fail(CIM_ELOCKED, "a stream of the image is still being written; close it");
 	if (r < 0)
 		return r;
 	r = prepare(w, &image);

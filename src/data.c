@@ -29,62 +29,117 @@ static int regular_node(struct cim_writer *w, uint32_t id, struct cim_node **ret
 	return S_ISREG((*ret)->mode) ? 0 : S_ISDIR((*ret)->mode) ? -EISDIR : -EINVAL;
 }
 
-/* The stream of a file as the base has it, for one whose data is there. */
-static struct cim_stream base_stream(const struct cim_node *node)
+/* ---- what is stored ---- */
+
+struct cim_data cim_data_of_stream(const struct cim_stream *s)
 {
-	return (struct cim_stream){
-		.off = node->data.where,
-		.size = node->size,
-		.type = node->data_kind == CIM_DATA_BASE ? (enum cim_stream_type)node->stream_type
-							 : CIM_STREAM_DATA,
-		.sparse = node->data_kind == CIM_DATA_BASE && node->stream_sparse,
+	return (struct cim_data){
+		.size = s->size,
+		.stored.where = s->off,
+		.kind = s->size > 0 ? CIM_DATA_BASE : CIM_DATA_NONE,
+		.type = (uint8_t)s->type,
+		.sparse = s->sparse,
+		.has_holes = s->sparse,
 	};
+}
+
+struct cim_data cim_data_of_stored(const struct cim_stored *s, uint64_t size, bool has_holes)
+{
+	bool hole = size > 0 && !s->own && !s->where;
+
+	return (struct cim_data){
+		.size = size,
+		.stored = *s,
+		.kind = size == 0 ? CIM_DATA_NONE
+			: hole    ? CIM_DATA_HOLE
+				  : CIM_DATA_STORED,
+		.has_holes = has_holes || hole,
+	};
+}
+
+struct cim_stream cim_data_encode(const struct cim_writer *w, const struct cim_data *d)
+{
+	struct cim_stream s = { .size = d->size };
+
+	switch ((enum cim_data_kind)d->kind) {
+	case CIM_DATA_NONE:
+		s.size = 0;
+		s.type = (enum cim_stream_type)d->type;
+		break;
+	case CIM_DATA_HOLE:
+		s.sparse = true;
+		break;
+	case CIM_DATA_BASE:
+		s.off = d->stored.where;
+		s.type = (enum cim_stream_type)d->type;
+		s.sparse = d->sparse;
+		break;
+	case CIM_DATA_STORED:
+		s.off = cim_region_off(w->region, &d->stored);
+		break;
+	}
+	return s;
+}
+
+void cim_data_drop(struct cim_writer *w, struct cim_data *d)
+{
+	if (d->kind == CIM_DATA_STORED)
+		cim_region_unref(w->region, &d->stored);
+	*d = (struct cim_data){ .type = d->type };
 }
 
 void cim_node_drop_data(struct cim_writer *w, struct cim_node *node)
 {
-	if (node->data_kind == CIM_DATA_STORED)
-		cim_region_unref(w->region, &node->data);
-	cim_content_unref(g_steal_pointer(&node->content));
-	node->data_kind = CIM_DATA_NONE;
-	node->data = (struct cim_stored){ 0 };
+	cim_data_drop(w, &node->data);
+	if (S_ISREG(node->mode))
+		cim_content_unref(g_steal_pointer(&node->content));
+	for (guint i = 0; node->streams && i < node->streams->len; i++)
+		cim_data_drop(w, &g_array_index(node->streams, struct cim_ads, i).data);
+	if (node->streams)
+		g_array_set_size(node->streams, 0);
 }
 
-static ssize_t read_stored(struct cim_writer *w, const struct cim_node *node, uint64_t off,
-			   void *buf, size_t size)
+static bool is_own(const struct cim_data *d)
 {
-	if (off >= node->size || node->data_kind == CIM_DATA_NONE)
+	return d->kind == CIM_DATA_STORED && d->stored.own;
+}
+
+ssize_t cim_data_read(struct cim_writer *w, const struct cim_data *d, uint64_t off, void *buf,
+		      size_t size)
+{
+	if (off >= d->size || d->kind == CIM_DATA_NONE)
 		return 0;
-	size = (size_t)MIN((uint64_t)size, node->size - off);
-	if (node->data_kind == CIM_DATA_HOLE) {
+	size = (size_t)MIN((uint64_t)size, d->size - off);
+	if (d->kind == CIM_DATA_HOLE) {
 		memset(buf, 0, size);
 		return (ssize_t)size;
 	}
-	if (node->data_kind == CIM_DATA_STORED && node->data.own) {
-		int r = cim_region_read(w->region, &node->data, off, buf, size);
+	if (is_own(d)) {
+		int r = cim_region_read(w->region, &d->stored, off, buf, size);
 
 		return r < 0 ? r : (ssize_t)size;
 	}
-	struct cim_stream s = base_stream(node);
+	struct cim_stream s = cim_data_encode(w, d);
 	return cim_stream_read(w->base, &s, off, buf, size);
 }
 
 /* The next data of what is stored, so that holes are not copied. */
-static int64_t seek_stored(struct cim_writer *w, const struct cim_node *node, uint64_t off,
-			   int whence)
+static int64_t seek_stored(struct cim_writer *w, const struct cim_data *d, uint64_t off, int whence)
 {
-	if (off >= node->size)
+	if (off >= d->size)
 		return -ENXIO;
-	if (node->data_kind == CIM_DATA_HOLE)
+	if (d->kind == CIM_DATA_HOLE)
 		return whence == SEEK_DATA ? -ENXIO : (int64_t)off;
-	if (node->data_kind == CIM_DATA_STORED && node->data.own)
-		return cim_region_seek(w->region, &node->data, node->size, off, whence);
-	struct cim_stream s = base_stream(node);
+	if (is_own(d))
+		return cim_region_seek(w->region, &d->stored, d->size, off, whence);
+	struct cim_stream s = cim_data_encode(w, d);
 	return cim_stream_seek(w->base, &s, off, whence);
 }
 
+/* ---- from what is stored to a content ---- */
+
 /* Copy what is stored, up to @size, into a new content whose lock is held. */
-static int load(struct cim_writer *w, const struct cim_node *stored, uint64_t size,
+static int load(struct cim_writer *w, const struct cim_data *stored, uint64_t size,
 		struct cim_content *c)
 {
 	g_autofree void *buf = g_malloc(LOAD_CHUNK);
@@ -104,8 +159,8 @@ static int load(struct cim_writer *w, const struct cim_node *stored, uint64_t si
 			return (int)hole;
 		uint64_t stop = MIN((uint64_t)hole, end);
 		for (at = (uint64_t)data; r == 0 && at < stop;) {
-			ssize_t n =
-				read_stored(w, stored, at, buf, (size_t)MIN(stop - at, LOAD_CHUNK));
+			ssize_t n = cim_data_read(w, stored, at, buf,
+						  (size_t)MIN(stop - at, LOAD_CHUNK));
 			if (n <= 0)
 				return n < 0 ? (int)n : -EIO;
 			r = cim_content_write(c, at, buf, (size_t)n);
@@ -125,12 +180,13 @@ static int change(struct cim_writer *w, struct cim_node *node, uint64_t keep,
 {
 	struct cim_content *c = node->content;
 	bool fresh = !c;
-	struct cim_node stored = *node; /* what load() reads of it */
+	struct cim_data stored = node->data; /* what load() reads of it */
+	uint32_t id = node->id;
 
 	if (fresh) {
 		c = cim_content_new(&w->scratch);
 		node->content = c;
-		__atomic_store_n(&c->size, MIN(keep, node->size), __ATOMIC_RELAXED);
+		__atomic_store_n(&c->size, MIN(keep, node->data.size), __ATOMIC_RELAXED);
 		/* Nobody else has it yet: this gets it, against the order that waiting has. */
 		(void)g_mutex_trylock(&c->lock);
 	}
@@ -151,7 +207,7 @@ static int change(struct cim_writer *w, struct cim_node *node, uint64_t keep,
 		g_mutex_unlock(&c->lock);
 		/* The file keeps what is stored, and the next change tries again. */
 		g_mutex_lock(&w->lock);
-		struct cim_node *now = cim_node_find(w, stored.id);
+		struct cim_node *now = cim_node_find(w, id);
 		bool mine = now && now->content == c;
 		if (mine)
 			now->content = NULL;
@@ -177,7 +233,7 @@ static int resize(struct cim_writer *w, struct cim_node *node, uint64_t size)
 {
 	struct cim_content *c;
 
-	if (!node->content && size == node->size) {
+	if (!node->content && size == node->data.size) {
 		g_mutex_unlock(&w->lock);
 		return 0;
 	}
@@ -224,16 +280,11 @@ int cim_writer_open_file(struct cim_writer *w, uint32_t id, unsigned int flags)
 static void note_stored(struct cim_writer *w, struct cim_node *node, const struct cim_stored *s,
 			bool holes, uint64_t size)
 {
-	if (node->data_kind == CIM_DATA_STORED)
-		cim_region_unref(w->region, &node->data);
-	node->data = *s;
-	node->size = size;
-	node->has_holes = holes;
+	cim_data_drop(w, &node->data);
+	node->data = cim_data_of_stored(s, size, holes);
 	node->was_stored = true;
-	if (s->own || s->where)
-		node->data_kind = CIM_DATA_STORED;
-	else
-		node->data_kind = size > 0 ? CIM_DATA_HOLE : CIM_DATA_NONE;
+	if (node->data.has_holes)
+		node->flags |= CIM_FLAG_SPARSE;
 }
 
 /* Store a file's content if it is newer.  Called and returns under the tree's lock. */
@@ -357,10 +408,10 @@ ssize_t cim_writer_read(struct cim_writer *w, uint32_t id, uint64_t off, void *b
 	}
 	if (!node->content) {
 		/* Stored data does not move before the commit, which waits for the lock. */
-		struct cim_node stored = *node;
+		struct cim_data stored = node->data;
 
 		g_mutex_unlock(&w->lock);
-		return read_stored(w, &stored, off, buf, size);
+		return cim_data_read(w, &stored, off, buf, size);
 	}
 	struct cim_content *c = cim_content_ref(node->content);
 	g_mutex_unlock(&w->lock);
@@ -432,7 +483,7 @@ int64_t cim_writer_seek(struct cim_writer *w, uint32_t id, uint64_t off, int whe
 		return r;
 	}
 	if (!node->content) {
-		struct cim_node stored = *node;
+		struct cim_data stored = node->data;
 
 		g_mutex_unlock(&w->lock);
 		return seek_stored(w, &stored, off, whence);
@@ -481,7 +532,6 @@ static int read_piece(int fd, uint64_t off, void *buf, size_t size)
 static int put_pieces(struct cim_writer *w, int fd, uint64_t size, uint64_t at,
 		      struct cim_hash *hash, bool holes, void *buf, bool *ret_holes)
 {
-	static const uint8_t zeros[4096];
 	uint64_t done = 0;
 
 	while (done < size) {
@@ -495,14 +545,9 @@ static int put_pieces(struct cim_writer *w, int fd, uint64_t size, uint64_t at,
 			return -errno;
 		uint64_t from = MIN((uint64_t)data, size), to = MIN((uint64_t)hole, size);
 		*ret_holes = *ret_holes || from > done;
-		for (size_t part; done < from; done += part) {
-			part = (size_t)MIN(from - done, sizeof(zeros));
-			if (!hash) {
-				done = from;
-				break;
-			}
-			cim_hash_add(hash, zeros, part);
-		}
+		if (hash)
+			cim_hash_zeros(hash, from - done);
+		done = from;
 		for (size_t part; done < to; done += part) {
 			part = (size_t)MIN(to - done, CIM_PUT_BUFFER);
 			int r = read_piece(fd, done, buf, part);

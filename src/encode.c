@@ -19,13 +19,6 @@
 
 #define EA_CACHE 16 /* owner and mode of most files are one of a few */
 
-/*
- * The descriptor of files that have none: self-relative, DACL present, all offsets 0: a NULL DACL,
- * which allows everything.  An absent one is trouble on Windows (metadata.md §4.2).
- */
-static const uint8_t null_dacl[] = { 20, 0, 1, 0, 4, 0x80, 0, 0, 0, 0, 0,
-				     0,  0, 0, 0, 0, 0,    0, 0, 0, 0, 0 };
-
 struct ea_cached {
 	uint32_t mode, uid, gid;
 	uint32_t size; /* 0: free */
@@ -34,11 +27,11 @@ struct ea_cached {
 
 struct encoder {
 	struct cim_writer *w;
-	uint32_t *final;    /* of new nodes, by ID - base_last_id - 1; 0: deleted */
-	uint32_t last_id;   /* of the new image */
-	GPtrArray *changed; /* struct cim_node, by final ID */
-	GArray *entries;    /* struct cim_entry of each of them */
-	uint64_t null_dacl_off;
+	uint32_t *final;      /* of new nodes, by ID - base_last_id - 1; 0: deleted */
+	uint32_t last_id;     /* of the new image */
+	GPtrArray *changed;   /* struct cim_node, by final ID */
+	GArray *entries;      /* struct cim_entry of each of them */
+	GHashTable *security; /* blob offset, UINT64_MAX: the default -> region offset */
 	struct ea_cached cache[EA_CACHE];
 	guint next_cached;
 };
@@ -68,7 +61,8 @@ static void number_files(struct encoder *e)
 	while (g_hash_table_iter_next(&it, NULL, &value)) {
 		const struct cim_node *node = value;
 
-		/* One whose data changed is written even if it is deleted: it may have names not counted. */
+		/* One whose data changed is written even if it is deleted: it may have names not
+		 * counted. */
 		if (node->changed_entry && (node->n_links > 0 || node->was_stored))
 			g_ptr_array_add(e->changed, value);
 	}
@@ -207,8 +201,8 @@ static int encode_directory(struct encoder *e, const struct cim_node *node, stru
 	*ret = (struct cim_stream){ .type = CIM_STREAM_LINKS };
 	if (!node->dir || node->dir->n_dentries == 0) {
 		if (node->id <= e->w->base_last_id) {
-			ret->off = node->data.where;
-			ret->size = node->size;
+			ret->off = node->data.stored.where;
+			ret->size = node->data.size;
 		}
 		return 0;
 	}
@@ -239,11 +233,8 @@ static void put_stream(const void *arg, uint32_t value, uint8_t *at)
 {
 	const struct stream_table *t = arg;
 	const struct cim_ads *s = &g_array_index(t->node->streams, struct cim_ads, value);
-	struct cim_stream stream = s->base;
+	struct cim_stream stream = cim_data_encode(t->e->w, &s->data);
 
-	if (s->base.size == 0 && s->size > 0)
-		stream = (struct cim_stream){ .off = cim_region_off(t->e->w->region, &s->data),
-					      .size = s->size };
 	cim_stream_encode((struct cim_stream_disk *)at, &stream);
 }
 
@@ -275,11 +266,11 @@ static int encode_streams(struct encoder *e, const struct cim_node *node, uint64
 
 static int encode_eas(struct encoder *e, const struct cim_node *node, struct cim_entry *entry)
 {
-	struct cim_attr attr;
+	const uint32_t usual = CIM_POSIX_UID | CIM_POSIX_GID | CIM_POSIX_MODE;
 	struct cim_ea_list l = { 0 };
-	bool plain = node->eas_size == 0 && (node->posix_stored | CIM_POSIX_DEV) == CIM_POSIX_ALL &&
-		     (S_ISDIR(node->mode) || node->n_links == 1) && !S_ISCHR(node->mode) &&
-		     !S_ISBLK(node->mode);
+	bool plain = node->eas_size == 0 && (node->posix_front & usual) == usual &&
+		     (S_ISDIR(node->mode) || (node->n_links == 1 && node->counted)) &&
+		     !S_ISCHR(node->mode) && !S_ISBLK(node->mode);
 
 	for (guint i = 0; plain && i < EA_CACHE && e->cache[i].size; i++) {
 		const struct ea_cached *c = &e->cache[i];
@@ -290,8 +281,7 @@ static int encode_eas(struct encoder *e, const struct cim_node *node, struct cim
 			return 0;
 		}
 	}
-	cim_node_attr_stored(node, &attr);
-	int r = cim_posix_encode(&attr.posix, node->eas, node->eas_size, &l);
+	int r = cim_node_eas(node, true, &l);
 	if (r == 0 && l.size > 0)
 		r = cim_region_put_metadata(e->w->region, l.data, l.size, &entry->ea_off);
 	entry->ea_size = (uint32_t)l.size;
@@ -303,152 +293,60 @@ static int encode_eas(struct encoder *e, const struct cim_node *node, struct cim
 	return r;
 }
 
-static int type_of(struct cim_writer *w, uint32_t id, uint32_t *ret)
-{
-	const struct cim_node *node = cim_node_find(w, id);
-	struct cim_attr attr;
-	int r = node ? 0 : cim_file_attr(w->base, id, &attr);
-
-	if (r == 0)
-		*ret = (node ? node->mode : attr.posix.mode) & S_IFMT;
-	return r;
-}
-
-static int parent_of(struct cim_writer *w, uint32_t id, uint32_t *ret)
-{
-	const struct cim_node *node = cim_node_find(w, id);
-	struct cim_entry e;
-	int r = node ? 0 : cim_image_entry(w->base, id, &e);
-
-	if (r == 0)
-		*ret = node ? node->parent_id : e.parent_id;
-	return r;
-}
-
-/*
- * What a relative target leads to from a directory, if Windows can go there too: every component is
- * there, and none on the way is itself a symlink (WSL's rule, metadata.md §2.8).  0 and the type,
- * or an error.
- */
-static int resolve_target(struct cim_writer *w, uint32_t dir_id, const char *target,
-			  uint32_t *ret_type)
-{
-	uint32_t id = dir_id;
-	int r = 0;
-
-	*ret_type = S_IFDIR;
-	for (size_t n; r == 0 && *target; target += n + (target[n] == '/')) {
-		struct cim_found found;
-
-		n = strcspn(target, "/");
-		if (n == 2 && memcmp(target, "..", 2) == 0) {
-			r = id == w->root_id ? -ENOENT : parent_of(w, id, &id);
-		} else if (n > 1 || (n == 1 && *target != '.')) {
-			r = *ret_type == S_IFDIR ? cim_dir_resolve(w, id, target, n, &found)
-						 : -ENOTDIR;
-			if (r == 0 && !found.id)
-				r = -ENOENT;
-			id = found.id;
-		}
-		if (r == 0)
-			r = type_of(w, id, ret_type);
-	}
-	return r == 0 && *ret_type == S_IFLNK ? -ELOOP : r;
-}
-
-/* A new symlink's buffer; a native one where that is exact and leads somewhere. */
-static int encode_symlink(struct encoder *e, const struct cim_node *node, uint8_t *buf,
-			  struct cim_entry *entry)
-{
-	uint32_t type;
-
-	if (resolve_target(e->w, node->parent_id, node->target, &type) == 0) {
-		int n = cim_reparse_symlink(node->target, buf);
-
-		if (n > 0) {
-			entry->reparse_tag = CIM_TAG_SYMLINK;
-			/* Windows goes through a link to a directory only if the link is one. */
-			if (type == S_IFDIR)
-				entry->data.type = CIM_STREAM_LINKS;
-			return n;
-		}
-	}
-	entry->reparse_tag = CIM_TAG_LX_SYMLINK;
-	return cim_reparse_lx_symlink(node->target, buf);
-}
-
 static int encode_reparse(struct encoder *e, const struct cim_node *node, struct cim_entry *entry)
 {
-	uint8_t object[2 + CIM_REPARSE_MAX];
-	int n = 0;
+	uint8_t object[2 + CIM_BLOB_MAX];
+	bool to_dir;
 
-	if (node->id <= e->w->base_last_id) {
+	if (node->reparse_from == CIM_FROM_BASE) {
 		entry->reparse_off = node->reparse_off;
 		entry->reparse_tag = node->reparse_tag;
 		return 0;
 	}
-	if (S_ISLNK(node->mode)) {
-		n = encode_symlink(e, node, object + 2, entry);
-	} else {
-		n = cim_reparse_special(node->mode & S_IFMT, object + 2);
-		if (n > 0)
-			entry->reparse_tag = cim_load32(object + 2);
-	}
+	int n = cim_node_reparse(e->w, node, object, &to_dir);
 	if (n <= 0)
 		return n;
-	cim_store16(object, (uint16_t)n);
-	return cim_region_put_metadata(e->w->region, object, 2 + (size_t)n, &entry->reparse_off);
+	entry->reparse_tag = cim_load32(object + 2);
+	if (to_dir)
+		entry->data.type = CIM_STREAM_LINKS;
+	return cim_region_put_metadata(e->w->region, object, (size_t)n, &entry->reparse_off);
 }
 
-static void encode_data(const struct encoder *e, const struct cim_node *node,
-			struct cim_stream *ret)
+/* Descriptors are few, and each is looked for once. */
+static int encode_security(struct encoder *e, const struct cim_node *node, uint64_t *ret_off)
 {
-	*ret = (struct cim_stream){ .size = node->size };
-	switch ((enum cim_data_kind)node->data_kind) {
-	case CIM_DATA_NONE:
-		ret->size = 0;
-		ret->type = (enum cim_stream_type)node->stream_type;
-		break;
-	case CIM_DATA_HOLE:
-		ret->sparse = true;
-		break;
-	case CIM_DATA_BASE:
-		ret->off = node->data.where;
-		ret->type = (enum cim_stream_type)node->stream_type;
-		ret->sparse = node->stream_sparse;
-		break;
-	case CIM_DATA_STORED:
-		ret->off = cim_region_off(e->w->region, &node->data);
-		break;
+	uint64_t key = node->sd_from == CIM_FROM_CALLER ? node->sd_off : UINT64_MAX;
+	const uint64_t *known = g_hash_table_lookup(e->security, &key);
+	uint8_t object[2 + CIM_BLOB_MAX];
+
+	if (node->sd_from == CIM_FROM_BASE || known) {
+		*ret_off = known && node->sd_from != CIM_FROM_BASE ? *known : node->sd_off;
+		return 0;
 	}
-}
-
-/* A file without a mode of its own keeps the flag that stands for one. */
-static uint32_t encode_flags(const struct cim_node *node)
-{
-	uint32_t mode = node->mode;
-
-	if (!(node->posix_stored & CIM_POSIX_MODE) && !(node->flags & CIM_FLAG_READONLY))
-		mode |= 0200;
-	return cim_posix_flags(mode, node->has_holes, node->flags);
+	int n = cim_node_security(e->w, node, object);
+	int r = n < 0 ? n : cim_region_put_metadata(e->w->region, object, (size_t)n, ret_off);
+	if (r == 0)
+		g_hash_table_insert(e->security, g_memdup2(&key, sizeof(key)),
+				    g_memdup2(ret_off, sizeof(*ret_off)));
+	return r;
 }
 
 static int encode_node(struct encoder *e, const struct cim_node *node, struct cim_entry *ret)
 {
 	struct cim_entry entry = {
-		.flags = encode_flags(node),
+		.flags = node->flags,
 		.created = node->created,
 		.written = node->written,
 		.changed = node->changed,
 		.accessed = node->accessed,
-		.sd_off = node->sd_off ? node->sd_off : e->null_dacl_off,
 		.parent_id = node->id == e->w->root_id ? node->id : final_id(e, node->parent_id),
 	};
-	int r = 0;
+	int r = encode_security(e, node, &entry.sd_off);
 
 	if (!S_ISDIR(node->mode))
-		encode_data(e, node, &entry.data);
-	r = encode_reparse(e, node, &entry);
+		entry.data = cim_data_encode(e->w, &node->data);
+	if (r == 0)
+		r = encode_reparse(e, node, &entry);
 	if (r == 0)
 		r = encode_eas(e, node, &entry);
 	if (r == 0)
@@ -566,9 +464,6 @@ static int encode_all(struct encoder *e, uint64_t *ret_fs_off)
 	uint32_t n_tables = 0;
 	int r = encode_upcase(e->w, &upcase_off);
 
-	if (r == 0)
-		r = cim_region_put_metadata(e->w->region, null_dacl, sizeof(null_dacl),
-					    &e->null_dacl_off);
 	for (guint i = 0; r == 0 && i < e->changed->len; i++) {
 		struct cim_entry entry;
 
@@ -600,9 +495,11 @@ int cim_encode(struct cim_writer *w, uint64_t *ret_fs_off)
 	struct encoder e = { .w = w };
 
 	number_files(&e);
+	e.security = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
 	e.entries = g_array_sized_new(FALSE, FALSE, sizeof(struct cim_entry), e.changed->len);
 	int r = encode_all(&e, ret_fs_off);
 	g_array_free(e.entries, TRUE);
+	g_hash_table_destroy(e.security);
 	g_ptr_array_free(e.changed, TRUE);
 	g_free(e.final);
 	return r;

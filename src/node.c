@@ -30,22 +30,20 @@ static void from_entry(struct cim_node *node, const struct cim_entry *e,
 	node->n_links = attr->posix.n_links;
 	node->counted = attr->posix.counted;
 	node->flags = e->flags;
-	node->has_holes = e->flags & CIM_FLAG_SPARSE;
 	node->accessed = attr->accessed;
 	node->written = attr->written;
 	node->changed = attr->changed;
 	node->created = attr->created;
+	node->sd_from = node->reparse_from = CIM_FROM_BASE;
 	node->sd_off = e->sd_off;
 	node->reparse_tag = e->reparse_tag;
 	node->reparse_off = e->reparse_off;
 	node->parent_id = e->parent_id;
-	/* Of a symlink its target's. */
-	node->size = S_ISLNK(node->mode) ? attr->size : e->data.size;
-	node->stream_type = (uint8_t)e->data.type;
-	node->stream_sparse = e->data.sparse;
-	node->data.where = e->data.off;
-	node->data_kind = e->data.size > 0 ? CIM_DATA_BASE : CIM_DATA_NONE;
-	if (S_ISCHR(node->mode) || S_ISBLK(node->mode)) {
+	node->data = cim_data_of_stream(&e->data);
+	node->data.has_holes = node->data.has_holes || (e->flags & CIM_FLAG_SPARSE);
+	if (S_ISLNK(node->mode)) {
+		node->link.size = (uint32_t)attr->size;
+	} else if (S_ISCHR(node->mode) || S_ISBLK(node->mode)) {
 		node->dev.major = attr->posix.major;
 		node->dev.minor = attr->posix.minor;
 	}
@@ -71,7 +69,7 @@ int cim_node_get(struct cim_writer *w, uint32_t id, struct cim_node **ret)
 	node = g_new0(struct cim_node, 1);
 	node->id = id;
 	from_entry(node, &e, &attr);
-	r = cim_node_load_xattrs(w, &e, node);
+	r = cim_node_load_xattrs(w, &e, node, &attr.posix);
 	if (r < 0) {
 		cim_node_free(node);
 		return r;
@@ -88,7 +86,8 @@ struct cim_node *cim_node_new(struct cim_writer *w)
 	struct cim_node *node = g_new0(struct cim_node, 1);
 	node->id = w->base_last_id + 1 + w->new_nodes->len;
 	node->changed_entry = true;
-	node->posix_stored = CIM_POSIX_ALL;
+	node->posix_stored = node->posix_front = CIM_POSIX_ALL;
+	node->counted = true;
 	g_ptr_array_add(w->new_nodes, node);
 	w->n_changed++;
 	return node;
@@ -105,7 +104,7 @@ void cim_node_free(gpointer p)
 	else if (S_ISREG(node->mode))
 		cim_content_unref(node->content);
 	else if (S_ISLNK(node->mode))
-		g_free(node->target);
+		g_free(node->link.target);
 	if (node->streams)
 		g_array_free(node->streams, TRUE);
 	free(node->eas);
@@ -122,11 +121,27 @@ void cim_node_put(struct cim_writer *w, struct cim_node *node)
 	 */
 	if (node->id <= w->base_last_id || node->n_lookups > 0)
 		return;
-	if (S_ISREG(node->mode))
-		cim_node_drop_data(w, node);
+	cim_node_drop_data(w, node);
 	g_ptr_array_index(w->new_nodes, node->id - w->base_last_id - 1) = NULL;
 	w->n_changed--;
 	cim_node_free(node);
+}
+
+void cim_node_set_mode(struct cim_node *node, uint32_t permissions)
+{
+	node->mode = (node->mode & S_IFMT) | (permissions & 07777);
+	if (!S_ISREG(node->mode))
+		return;
+	node->flags &= ~CIM_FLAG_READONLY;
+	if (!(node->mode & 0222))
+		node->flags |= CIM_FLAG_READONLY;
+}
+
+void cim_node_mark(struct cim_writer *w, struct cim_node *node)
+{
+	if (!node->changed_entry)
+		w->n_changed++;
+	node->changed_entry = true;
 }
 
 void cim_node_touch(struct cim_writer *w, struct cim_node *node, bool data)
@@ -134,9 +149,7 @@ void cim_node_touch(struct cim_writer *w, struct cim_node *node, bool data)
 	node->changed = cim_ticks_now();
 	if (data)
 		node->written = node->changed;
-	if (!node->changed_entry)
-		w->n_changed++;
-	node->changed_entry = true;
+	cim_node_mark(w, node);
 }
 
 int cim_writer_usable(const struct cim_writer *w)
@@ -355,7 +368,7 @@ int cim_dir_resolve(struct cim_writer *w, uint32_t dir_id, const char *name, siz
 
 void cim_node_attr_stored(const struct cim_node *node, struct cim_attr *ret)
 {
-	uint64_t size = node->size;
+	uint64_t size = node->data.size;
 
 	*ret = (struct cim_attr){
 		.id = node->id,
@@ -380,16 +393,19 @@ void cim_node_attr_stored(const struct cim_node *node, struct cim_attr *ret)
 			size = cim_content_size(node->content);
 		break;
 	case S_IFLNK:
-		if (node->target)
-			size = strlen(node->target);
+		size = node->link.size;
 		break;
 	case S_IFCHR:
 	case S_IFBLK:
 		ret->posix.major = node->dev.major;
 		ret->posix.minor = node->dev.minor;
+		size = 0;
+		break;
+	default:
+		size = 0;
 	}
 	ret->size = size;
-	if (S_ISDIR(node->mode) || (S_ISREG(node->mode) && node->data_kind != CIM_DATA_HOLE))
+	if (S_ISDIR(node->mode) || (S_ISREG(node->mode) && node->data.kind != CIM_DATA_HOLE))
 		ret->blocks = (size + 511) / 512;
 }
 

@@ -2,8 +2,9 @@
 /*
  * What a writer has in memory: nodes of the files that changed, and what changed in directories.
  *
- * Private to the files that make up the writer (writer.c, tree.c, data.c, xattr.c, encode.c,
- * commit.c).  All of it is guarded by writer->lock, but for the data of contents.
+ * Private to the files that make up the writer (writer.c, tree.c, create.c, data.c,
+ * streams.c, xattr.c, winmeta.c, encode.c, commit.c).  All of it is guarded by writer->lock, but
+ * for the data of contents.
  *
  * A new file costs a struct cim_node, its name in a struct cim_dentry, and 8 bytes each in two
  * tables.
@@ -13,6 +14,7 @@
 
 #include <sys/stat.h>
 
+#include "blobs.h"
 #include "content.h"
 #include "writer.h"
 
@@ -34,20 +36,35 @@ struct cim_dir {
 	uint64_t table_size; /* bytes of the link table it will have, but for padding */
 };
 
-/* An alternate data stream: an xattr that no EA can hold, or one that came with the base. */
-struct cim_ads {
-	struct cim_stored data;
-	struct cim_stream base; /* of a stream of the base: as it is there */
-	uint64_t size;
-	uint16_t n_units;
-	uint16_t units[CIM_NAME_UNITS];
-};
-
 enum cim_data_kind {
 	CIM_DATA_NONE,   /* no bytes */
 	CIM_DATA_HOLE,   /* zeros, nothing stored */
 	CIM_DATA_BASE,   /* a stream of the base, as it is there */
 	CIM_DATA_STORED, /* bytes stored by this writer, or found in the base */
+};
+
+/* The data of a stream, the main one of a file or an alternate one. */
+struct cim_data {
+	uint64_t size;            /* bytes */
+	struct cim_stored stored; /* of CIM_DATA_BASE: where is its region offset */
+	uint8_t kind;             /* enum cim_data_kind */
+	uint8_t type;             /* enum cim_stream_type, of CIM_DATA_BASE and CIM_DATA_NONE */
+	bool sparse;              /* of CIM_DATA_BASE */
+	bool has_holes;           /* it is worth looking for them */
+};
+
+/* An alternate data stream: an xattr that no EA can hold, or one of Windows. */
+struct cim_ads {
+	struct cim_data data;
+	uint16_t n_units;
+	uint16_t units[CIM_NAME_UNITS];
+};
+
+/* Where the security descriptor or the reparse buffer of a file comes from. */
+enum cim_origin {
+	CIM_FROM_COMMIT, /* the default one; what follows from the type */
+	CIM_FROM_BASE,   /* the region offset in the base, 0: it has none */
+	CIM_FROM_CALLER, /* an offset in the writer's blobs */
 };
 
 struct cim_node {
@@ -60,30 +77,32 @@ struct cim_node {
 	uint32_t n_lookups, n_opens, n_writers;
 	uint64_t accessed, written, changed, created;
 
-	/* A regular file's data as it was last stored; content, if there is one, is newer. */
-	uint64_t size;
-	struct cim_stored data;
-	uint8_t data_kind;   /* enum cim_data_kind */
-	uint8_t stream_type; /* enum cim_stream_type, of CIM_DATA_BASE */
-	bool stream_sparse;
-	bool has_holes;
+	/* The main stream as it was last stored; content, if there is one, is newer.  Also of
+	 * directories (the base's names) and of symlinks, which may have data on Windows. */
+	struct cim_data data;
 	uint8_t posix_stored; /* CIM_POSIX_…: what has a value; the rest is the view's to choose */
+	uint8_t posix_front;  /* those of them whose EA is made from the fields above; that of any
+				 other is in eas, as it came */
+	uint8_t sd_from, reparse_from; /* enum cim_origin */
 	bool was_stored; /* this writer has stored it once: while it changes again it stays in the
 			    scratch file */
 	bool changed_entry; /* its file entry must be written */
-	bool counted;       /* of the base: n_links is all of its names */
+	bool counted;       /* n_links is all of its names */
 
-	uint32_t reparse_tag; /* of the base; with reparse_off */
+	uint32_t reparse_tag;         /* unless it is from the commit */
+	uint64_t sd_off, reparse_off; /* see their origin */
 	union {
 		struct cim_dir *dir; /* directories: NULL while their names are the base's */
 		struct cim_content *content; /* regular files: NULL while nobody writes */
-		char *target;                /* new symlinks; NULL for those of the base */
+		struct {
+			char *target;  /* symlinks made here; NULL: it is in the reparse buffer */
+			uint32_t size; /* bytes of the target */
+		} link;
 		struct {
 			uint32_t major, minor;
 		} dev;
 	};
-	uint64_t reparse_off, sd_off; /* of the base; 0: none, or made by the commit */
-	uint8_t *eas;                 /* EAs but those of posix.h: a list, malloc'ed */
+	uint8_t *eas; /* EAs but those in posix_front and the count of links: a list, malloc'ed */
 	uint32_t eas_size;
 	GArray *streams; /* struct cim_ads by name; NULL: none */
 };
@@ -107,8 +126,10 @@ struct cim_writer {
 	GHashTable *base_nodes; /* ID -> node, of files of the base that were touched */
 	GPtrArray *new_nodes;   /* by ID - base_last_id - 1; NULL: forgotten */
 	uint32_t n_changed;
+	uint32_t n_streams; /* open stream writers */
 	struct cim_region_writer *region;
 	struct cim_scratch scratch;
+	struct cim_blobs blobs;
 };
 
 /** cim_node_find - the node of an ID that has one, else NULL */
@@ -129,6 +150,12 @@ void cim_node_put(struct cim_writer *w, struct cim_node *node);
 
 /** cim_node_free - for the writer's end */
 void cim_node_free(gpointer node);
+
+/** cim_node_set_mode - permissions; the flags of the entry follow.  The mode is the node's own. */
+void cim_node_set_mode(struct cim_node *node, uint32_t permissions);
+
+/** cim_node_mark - its entry must be written; times are the caller's business */
+void cim_node_mark(struct cim_writer *w, struct cim_node *node);
 
 /** cim_node_touch - its entry changed now: ctime, and mtime too where @data */
 void cim_node_touch(struct cim_writer *w, struct cim_node *node, bool data);
@@ -171,7 +198,23 @@ int cim_writer_usable(const struct cim_writer *w);
 
 /* ---- data (data.c) ---- */
 
-/** cim_node_drop_data - a file's data is not used any more */
+/** cim_data_of_stream - the data of a stream of the base */
+struct cim_data cim_data_of_stream(const struct cim_stream *s);
+
+/** cim_data_of_stored - what cim_region_put() or its kin stored; { 0 } in @s is a hole */
+struct cim_data cim_data_of_stored(const struct cim_stored *s, uint64_t size, bool has_holes);
+
+/** cim_data_read - returns how many bytes, fewer at the end; -EIO, -CIM_ECORRUPT */
+ssize_t cim_data_read(struct cim_writer *w, const struct cim_data *d, uint64_t off, void *buf,
+		      size_t size);
+
+/** cim_data_encode - how the stream stands in the image; after cim_region_seal() */
+struct cim_stream cim_data_encode(const struct cim_writer *w, const struct cim_data *d);
+
+/** cim_data_drop - it is not used any more; no bytes are left */
+void cim_data_drop(struct cim_writer *w, struct cim_data *d);
+
+/** cim_node_drop_data - the data of a file, with all its streams, is not used any more */
 void cim_node_drop_data(struct cim_writer *w, struct cim_node *node);
 
 /** cim_writer_store_all - store every content that is newer than what is stored; by the commit,
@@ -193,7 +236,61 @@ int cim_node_set_ea(struct cim_node *node, const char *name, const void *prefix,
 		    const void *value, size_t value_size);
 
 /** cim_node_load_xattrs - the EAs and streams of a file of the base into its new node */
-int cim_node_load_xattrs(struct cim_writer *w, const struct cim_entry *e, struct cim_node *node);
+int cim_node_load_xattrs(struct cim_writer *w, const struct cim_entry *e, struct cim_node *node,
+			 const struct cim_posix *posix);
+
+/** cim_node_set_eas - a whole list, checked; without the count of links.  @posix: what is in it */
+int cim_node_set_eas(struct cim_node *node, const void *list, size_t size,
+		     const struct cim_posix *posix);
+
+/**
+ * cim_node_own - from now on fields of a node are written as EAs, and have values
+ * @fields: CIM_POSIX_…; the caller sets them
+ * Returns 0, -ENOSPC (its other EAs leave no room), -ENOMEM.
+ */
+int cim_node_own(struct cim_node *node, uint32_t fields);
+
+/** cim_node_ea_room - whether the list has room for EAs of fields and for the count of links; 0,
+ * -ENOSPC */
+int cim_node_ea_room(const struct cim_node *node, uint32_t fields);
+
+/* ---- Windows' metadata (winmeta.c) ---- */
+
+/** cim_node_security - a node's security descriptor behind its u16 length
+ * @ret: room for 2 + CIM_BLOB_MAX bytes
+ * Returns the size of both, 0 (a file of the base without one), -EIO. */
+int cim_node_security(const struct cim_writer *w, const struct cim_node *node, uint8_t *ret);
+
+/** cim_node_reparse - the same for the reparse buffer it has or will get; 0 if none
+ * @ret_to_dir: it is a directory on Windows all the same */
+int cim_node_reparse(struct cim_writer *w, const struct cim_node *node, uint8_t *ret,
+		     bool *ret_to_dir);
+
+/** cim_node_eas - its whole EA list, with or without the count of links; clear it also on failure
+ */
+int cim_node_eas(const struct cim_node *node, bool count, struct cim_ea_list *ret);
+
+/** cim_node_readlink - as cim_writer_readlink() */
+int cim_node_readlink(struct cim_writer *w, const struct cim_node *node, char *ret);
+
+/** cim_node_set_windows - as cim_writer_set_windows(), but for the time of change */
+int cim_node_set_windows(struct cim_writer *w, struct cim_node *node, unsigned int mask,
+			 const struct cim_winmeta *m);
+
+/* ---- alternate data streams (streams.c) ---- */
+
+struct cim_ads *cim_streams_at(const struct cim_node *node, guint i);
+
+/** cim_streams_find - whether a node has a stream, and where it is or would come */
+bool cim_streams_find(const struct cim_writer *w, const struct cim_node *node,
+		      const uint16_t *units, size_t n, guint *ret);
+void cim_streams_remove(struct cim_writer *w, struct cim_node *node, guint i);
+
+/** cim_streams_put - add a stream, in place of one of its name; the data is the node's from now on
+ */
+void cim_streams_put(struct cim_writer *w, struct cim_node *node, const uint16_t *units, size_t n,
+		     const struct cim_data *data);
+int cim_node_load_streams(struct cim_writer *w, const struct cim_entry *e, struct cim_node *node);
 
 /* ---- encoding (encode.c) ---- */
 

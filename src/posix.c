@@ -26,7 +26,7 @@ struct old_attr_disk {
 _Static_assert(sizeof(struct old_attr_disk) == 56, "layout of LXATTRB");
 
 struct lx {
-	bool has_mode, has_dev;
+	bool has_mode, has_dev, has_links;
 	uint32_t mode, uid, gid, major, minor, n_links;
 	const struct old_attr_disk *old; /* NULL: none */
 };
@@ -69,8 +69,9 @@ static struct lx collect(const void *list, size_t size)
 			lx.major = value >> DEV_MINOR_BITS;
 			lx.minor = value & ((1u << DEV_MINOR_BITS) - 1);
 			lx.has_dev = true;
-		} else if (is_named(&ea, CIM_EA_LINKS) && value > 0) {
+		} else if (is_named(&ea, CIM_EA_LINKS)) {
 			lx.n_links = value;
+			lx.has_links = true;
 		}
 	}
 	if (lx.old && (cim_get16(lx.old->format) != 0 || cim_get16(lx.old->version) != OLD_VERSION))
@@ -175,8 +176,8 @@ void cim_posix_decode(const struct cim_entry *e, const void *ea, size_t ea_size,
 
 	*ret = (struct cim_posix){
 		.mode = type,
-		.n_links = type == S_IFDIR ? 1 : lx.n_links,
-		.counted = lx.has_mode,
+		.n_links = type == S_IFDIR || lx.n_links == 0 ? 1 : lx.n_links,
+		.counted = lx.has_links ? lx.n_links > 0 : lx.has_mode,
 	};
 	if (lx.uid != CIM_ID_INVALID) {
 		ret->uid = lx.uid;
@@ -214,10 +215,36 @@ void cim_posix_show(const struct cim_view *view, uint32_t flags, struct cim_posi
 		p->mode = synthesised_mode(view, p->mode & S_IFMT, flags);
 }
 
-bool cim_posix_owns_ea(const struct cim_ea *ea)
+uint32_t cim_posix_ea_field(const struct cim_ea *ea)
 {
-	return is_named(ea, CIM_EA_UID) || is_named(ea, CIM_EA_GID) || is_named(ea, CIM_EA_MODE) ||
-	       is_named(ea, CIM_EA_DEV) || is_named(ea, CIM_EA_LINKS);
+	return is_named(ea, CIM_EA_UID)    ? CIM_POSIX_UID
+	       : is_named(ea, CIM_EA_GID)  ? CIM_POSIX_GID
+	       : is_named(ea, CIM_EA_MODE) ? CIM_POSIX_MODE
+	       : is_named(ea, CIM_EA_DEV)  ? CIM_POSIX_DEV
+					   : 0;
+}
+
+bool cim_posix_is_count(const struct cim_ea *ea)
+{
+	return is_named(ea, CIM_EA_LINKS);
+}
+
+bool cim_posix_ea_made(const struct cim_posix *p, const struct cim_ea *ea)
+{
+	uint32_t field = cim_posix_ea_field(ea);
+
+	if (!(field & p->stored) || ea->flags || ea->value_size != (field == CIM_POSIX_DEV ? 8 : 4))
+		return false;
+	switch (field) {
+	case CIM_POSIX_UID:
+		return cim_load32(ea->value) == p->uid;
+	case CIM_POSIX_GID:
+		return cim_load32(ea->value) == p->gid;
+	case CIM_POSIX_MODE:
+		return cim_load32(ea->value) == p->mode;
+	default:
+		return cim_load32(ea->value) == p->major && cim_load32(ea->value + 4) == p->minor;
+	}
 }
 
 size_t cim_posix_count_size(const void *list, size_t size)
@@ -253,8 +280,10 @@ int cim_posix_encode(const struct cim_posix *p, const void *rest, size_t rest_si
 	int r = 0;
 
 	/* First, so that what is behind it is a list by itself: cim_file_windows(). */
-	if (p->n_links > 1 && !S_ISDIR(p->mode))
+	if (!S_ISDIR(p->mode) && p->counted && p->n_links > 1)
 		r = add_number(ret, CIM_EA_LINKS, p->n_links);
+	else if (!S_ISDIR(p->mode) && !p->counted && (p->stored & CIM_POSIX_MODE))
+		r = add_number(ret, CIM_EA_LINKS, 0);
 	if (r == 0 && (p->stored & CIM_POSIX_UID))
 		r = add_number(ret, CIM_EA_UID, p->uid);
 	if (r == 0 && (p->stored & CIM_POSIX_GID))

@@ -5,7 +5,8 @@
  * The mapping is metadata.md §10: owner, mode and device in the EAs $LXUID, $LXGID, $LXMOD, $LXDEV
  * (WSL's), the type repeated by the reparse tag, and what has no EA is synthesised.  The format
  * counts no links, so a file with more than one name carries its count in an EA of our own,
- * $CIMLINKS (u32); a file without it has one.
+ * $CIMLINKS (u32); a file without it has one.  0 is for a file from elsewhere that has got a mode
+ * here: it has one name or more.
  */
 #ifndef CIM_POSIX_H
 #define CIM_POSIX_H
@@ -42,7 +43,8 @@ struct cim_posix {
 	uint32_t uid, gid;
 	uint32_t major, minor;
 	uint32_t n_links;
-	bool counted; /* it was written with Linux' metadata, so n_links is all of its names */
+	bool counted; /* n_links is all of its names: $CIMLINKS says so, or $LXMOD does, which is
+			 written by who counts */
 	bool has_times; /* of old WSL's own, which the entry's are not; ticks */
 	uint64_t accessed, written, changed;
 };
@@ -69,8 +71,20 @@ void cim_posix_decode(const struct cim_entry *e, const void *ea, size_t ea_size,
  */
 void cim_posix_show(const struct cim_view *view, uint32_t flags, struct cim_posix *p);
 
-/** cim_posix_owns_ea - whether an EA is one of the above, made anew by cim_posix_encode() */
-bool cim_posix_owns_ea(const struct cim_ea *ea);
+/** cim_posix_ea_field - the CIM_POSIX_… that an EA is about, whatever its value; 0: none */
+uint32_t cim_posix_ea_field(const struct cim_ea *ea);
+
+/** cim_posix_is_count - whether an EA is $CIMLINKS */
+bool cim_posix_is_count(const struct cim_ea *ea);
+
+/** cim_posix_owns_ea - whether an EA is one of the table above, whatever its value */
+static inline bool cim_posix_owns_ea(const struct cim_ea *ea)
+{
+	return cim_posix_ea_field(ea) || cim_posix_is_count(ea);
+}
+
+/** cim_posix_ea_made - whether cim_posix_encode() would make this EA for its field of @p */
+bool cim_posix_ea_made(const struct cim_posix *p, const struct cim_ea *ea);
 
 /** cim_posix_count_size - the bytes at the start of an EA list that are $CIMLINKS; 0 if it has none
  * there */
@@ -78,8 +92,9 @@ size_t cim_posix_count_size(const void *list, size_t size);
 
 /**
  * cim_posix_encode - the EA list of a file
- * @p: what goes into the EAs of the table above: what is stored, and the number of links
- * @rest, @rest_size: the file's other EAs, a list in the order to keep; none is in the table above
+ * @p: what goes into the EAs of the table above: what is stored, and the number of links if it
+ * counts
+ * @rest, @rest_size: the file's other EAs, a list in the order to keep, which come behind
  * @ret: an empty list; the caller clears it also on failure
  *
  * Returns 0, -E2BIG, -ENOMEM.

@@ -91,11 +91,13 @@ int cim_writer_readlink(struct cim_writer *w, uint32_t id, char *ret)
 
 	if (r < 0)
 		return r;
-	if (!node || (S_ISLNK(node->mode) && !node->target))
+	if (!node || (S_ISLNK(node->mode) && node->reparse_from == CIM_FROM_BASE))
 		return id && id <= w->base_last_id ? cim_file_readlink(w->base, id, ret) : -ESTALE;
 	if (!S_ISLNK(node->mode))
 		return -EINVAL;
-	return snprintf(ret, CIM_SYMLINK_MAX + 1, "%s", node->target);
+	if (!node->link.target)
+		return cim_node_readlink(w, node, ret);
+	return snprintf(ret, CIM_SYMLINK_MAX + 1, "%s", node->link.target);
 }
 
 static int list_base(struct cim_writer *w, const struct cim_links *links, const struct cim_dir *dir,
@@ -232,13 +234,15 @@ static int fill_new(struct cim_writer *w, const struct cim_node *dir, const stru
 	node->created = node->accessed = node->written = node->changed = cim_ticks_now();
 	if (type == S_IFLNK) {
 		node->mode = S_IFLNK | 0777;
-		node->target = g_strdup(make->target);
+		node->link.target = g_strdup(make->target);
+		node->link.size = (uint32_t)strlen(make->target);
 	} else if (type == S_IFCHR || type == S_IFBLK) {
 		node->dev.major = make->major;
 		node->dev.minor = make->minor;
 	} else if (type == S_IFDIR) {
 		node->dir = g_new0(struct cim_dir, 1);
 	}
+	node->flags = cim_posix_flags(node->mode, false, 0);
 	return r;
 }
 
@@ -305,6 +309,9 @@ int cim_writer_link(struct cim_writer *w, uint32_t id, uint32_t dir_id, const ch
 		return -ENOENT;
 	if (node->n_links >= MAX_LINKS)
 		return -EMLINK;
+	r = cim_node_ea_room(node, node->posix_front);
+	if (r < 0)
+		return r;
 	node->n_links++;
 	cim_node_touch(w, node, false);
 	set_name(w, dir, &found, id);
@@ -524,8 +531,7 @@ static int set_mode(struct cim_writer *w, struct cim_node *node, uint32_t mode)
 
 	if (S_ISLNK(node->mode))
 		return 0;
-	node->mode = (node->mode & S_IFMT) | (mode & 07777);
-	node->posix_stored |= CIM_POSIX_MODE;
+	cim_node_set_mode(node, mode);
 	r = cim_node_acl(w, node, CIM_ACL_ACCESS, &acl, &size);
 	if (r == 0 && acl) {
 		cim_acl_chmod(acl, size, node->mode);
@@ -543,17 +549,19 @@ int cim_node_set_attr(struct cim_writer *w, struct cim_node *node, unsigned int 
 	if (((mask & CIM_SET_UID) && attr->posix.uid == CIM_ID_INVALID) ||
 	    ((mask & CIM_SET_GID) && attr->posix.gid == CIM_ID_INVALID))
 		return -EINVAL;
+	r = cim_node_own(
+		node, (mask & CIM_SET_UID ? CIM_POSIX_UID : 0) |
+			      (mask & CIM_SET_GID ? CIM_POSIX_GID : 0) |
+			      (mask & CIM_SET_MODE && !S_ISLNK(node->mode) ? CIM_POSIX_MODE : 0));
+	if (r < 0)
+		return r;
 	cim_node_touch(w, node, false);
 	if (mask & CIM_SET_MODE)
 		r = set_mode(w, node, attr->posix.mode);
-	if (mask & CIM_SET_UID) {
+	if (mask & CIM_SET_UID)
 		node->uid = attr->posix.uid;
-		node->posix_stored |= CIM_POSIX_UID;
-	}
-	if (mask & CIM_SET_GID) {
+	if (mask & CIM_SET_GID)
 		node->gid = attr->posix.gid;
-		node->posix_stored |= CIM_POSIX_GID;
-	}
 	if (mask & CIM_SET_ACCESSED)
 		node->accessed = attr->accessed;
 	if (mask & CIM_SET_WRITTEN)

@@ -134,6 +134,7 @@ int cim_writer_open(struct cim_store *store, const char *existing, const char *n
 	w->base_nodes = g_hash_table_new_full(NULL, NULL, NULL, cim_node_free);
 	w->new_nodes = g_ptr_array_new_with_free_func(cim_node_free);
 	cim_scratch_init(&w->scratch, store->dirfd);
+	cim_blobs_init(&w->blobs, store->dirfd);
 	r = start(w, cmp);
 	if (r < 0) {
 		cim_writer_close(w);
@@ -165,6 +166,7 @@ void cim_writer_close(struct cim_writer *w)
 	g_hash_table_destroy(w->base_nodes);
 	g_ptr_array_free(w->new_nodes, TRUE);
 	cim_scratch_clear(&w->scratch);
+	cim_blobs_clear(&w->blobs);
 	cim_region_writer_free(w->region);
 	cim_image_unref(w->base);
 	g_mutex_clear(&w->lock);

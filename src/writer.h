@@ -156,6 +156,64 @@ ssize_t cim_writer_get_xattr(struct cim_writer *w, uint32_t id, const char *name
 int cim_writer_list_xattrs(struct cim_writer *w, uint32_t id, cim_xattr_fn fn, void *arg);
 int cim_writer_remove_xattr(struct cim_writer *w, uint32_t id, const char *name);
 
+/* ---- what Windows keeps about a file ---- */
+
+/**
+ * cim_writer_set_windows - set the parts of @m that @mask names, all or none
+ * @mask: CIM_WIN_…
+ *
+ * CIM_WIN_EAS replaces the whole list, $LXUID and its kin included: they set or unset owner, mode
+ * and device.  CIM_WIN_REPARSE of size 0 removes the buffer, CIM_WIN_SECURITY of size 0 gives the
+ * default descriptor.  The type of the file follows, as reading it would show; whether it is a
+ * directory on Windows follows from the attributes only together with CIM_WIN_REPARSE (a directory
+ * link), else it stays what it is.  Without CIM_WIN_CHANGED the time of change is now.
+ *
+ * Returns 0, -EINVAL (not what Windows takes; a change of type that would lose data or names),
+ * -E2BIG (EAs), -ENOSPC, …
+ */
+int cim_writer_set_windows(struct cim_writer *w, uint32_t id, unsigned int mask,
+			   const struct cim_winmeta *m);
+
+/** cim_writer_get_windows - what Windows keeps about a file; @fn must not call the writer, and its
+ * result is returned */
+int cim_writer_get_windows(struct cim_writer *w, uint32_t id,
+			   int (*fn)(void *arg, const struct cim_winmeta *m), void *arg);
+
+/* ---- alternate data streams; names are shown as those of files are ---- */
+
+/** Called with each stream and its bytes; a non-zero result ends the walk and is returned. */
+typedef int (*cim_stream_fn)(void *arg, const char *name, uint64_t size);
+
+int cim_writer_list_streams(struct cim_writer *w, uint32_t id, cim_stream_fn fn, void *arg);
+
+/** cim_writer_read_stream - bytes, fewer at the end; -ENOENT (no such stream), -ENAMETOOLONG, … */
+ssize_t cim_writer_read_stream(struct cim_writer *w, uint32_t id, const char *name, uint64_t off,
+			       void *buf, size_t size);
+int cim_writer_remove_stream(struct cim_writer *w, uint32_t id, const char *name);
+
+/*
+ * A main or alternate stream of a fixed size that is written front to back, from memory that does
+ * not grow with it; what is not written reads as zeros.  The stream is there from the opening on,
+ * as zeros, and has its bytes when it is closed.  Times are not touched.  A commit is refused
+ * (-CIM_ELOCKED) while one is open, and the writer outlives it.
+ */
+struct cim_stream_writer;
+
+/**
+ * cim_stream_writer_open - @stream: NULL for the main one
+ * Returns 0, -EISDIR (the main one of a directory), -CIM_ELOCKED (a file that is open for writing),
+ * -EFBIG, -EINVAL or -ENAMETOOLONG (the name).
+ */
+int cim_stream_writer_open(struct cim_writer *w, uint32_t id, const char *stream, uint64_t size,
+			   struct cim_stream_writer **ret);
+
+/** cim_stream_writer_add - 0; -EFBIG: bytes past the size, after what fits was kept; -ENOSPC, -EIO:
+ * the stream stays zeros */
+int cim_stream_writer_add(struct cim_stream_writer *s, const void *buf, size_t size);
+
+/** cim_stream_writer_close - also what cim_stream_writer_add() has failed with; takes NULL */
+int cim_stream_writer_close(struct cim_stream_writer *s);
+
 /**
  * cim_writer_ref, cim_writer_unref - lookups that a kernel holds on a file
  *

@@ -65,7 +65,7 @@ int cim_node_set_ea(struct cim_node *node, const char *name, const void *prefix,
 	if (r == 0 && !done)
 		r = add_value(&l, name, prefix, prefix_size, value, value_size);
 	/* The EAs of posix.h come before these when the file is written: they must fit as well. */
-	if (r == 0 && l.size > CIM_EA_LIST_MAX - CIM_POSIX_EAS_MAX)
+	if (r == 0 && value && l.size > CIM_EA_LIST_MAX - CIM_POSIX_EAS_MAX)
 		r = -E2BIG;
 	if (r < 0) {
 		cim_ea_list_clear(&l);
@@ -88,6 +88,43 @@ static bool find_ea(const struct cim_node *node, const char *name, struct cim_ea
 	return false;
 }
 
+#define FIELD_SIZE 24 /* bytes of an EA of posix.h at most: $LXDEV, $CIMLINKS */
+
+int cim_node_ea_room(const struct cim_node *node, uint32_t fields)
+{
+	size_t need = FIELD_SIZE * (1 + (size_t)__builtin_popcount(fields));
+
+	if (node->eas_size <= CIM_EA_LIST_MAX - need)
+		return 0;
+	return cim_fail(ENOSPC,
+			"the file has %u bytes of EAs, of %d: no room for its owner, mode or count "
+			"of links",
+			node->eas_size, CIM_EA_LIST_MAX);
+}
+
+int cim_node_own(struct cim_node *node, uint32_t fields)
+{
+	static const struct {
+		uint32_t field;
+		const char *name;
+	} names[] = { { CIM_POSIX_UID, CIM_EA_UID },
+		      { CIM_POSIX_GID, CIM_EA_GID },
+		      { CIM_POSIX_MODE, CIM_EA_MODE },
+		      { CIM_POSIX_DEV, CIM_EA_DEV } };
+	struct cim_ea ea;
+	int r = fields & ~node->posix_front ? cim_node_ea_room(node, node->posix_front | fields)
+					    : 0;
+
+	for (size_t i = 0; r == 0 && i < G_N_ELEMENTS(names); i++)
+		if ((fields & names[i].field) && find_ea(node, names[i].name, &ea))
+			r = cim_node_set_ea(node, names[i].name, NULL, 0, NULL, 0);
+	if (r < 0)
+		return r;
+	node->posix_stored |= (uint8_t)fields;
+	node->posix_front |= (uint8_t)fields;
+	return 0;
+}
+
 int cim_node_acl(struct cim_writer *w, const struct cim_node *node, const char *which, void **ret,
 		 size_t *ret_size)
 {
@@ -102,7 +139,7 @@ int cim_node_acl(struct cim_writer *w, const struct cim_node *node, const char *
 	return 0;
 }
 
-/* ---- streams ---- */
+/* ---- streams that are xattrs ---- */
 
 static int stream_name(const char *xattr, uint16_t *ret)
 {
@@ -118,143 +155,90 @@ static int stream_name(const char *xattr, uint16_t *ret)
 	return (int)cim_name_encode(name, n, ret);
 }
 
-static struct cim_ads *stream_at(const struct cim_node *node, guint i)
-{
-	return &g_array_index(node->streams, struct cim_ads, i);
-}
-
-/* The place of a stream in the table, which is sorted; whether it is there. */
-static bool find_stream(const struct cim_writer *w, const struct cim_node *node,
-			const uint16_t *units, size_t n, guint *ret)
-{
-	guint i = 0;
-	int order = 1;
-
-	for (; node->streams && i < node->streams->len; i++) {
-		const struct cim_ads *s = stream_at(node, i);
-
-		order = cim_upcase_compare(&w->upcase, units, n, s->units, s->n_units);
-		if (order <= 0)
-			break;
-	}
-	*ret = i;
-	return order == 0;
-}
-
 static bool find_xattr_stream(const struct cim_writer *w, const struct cim_node *node,
 			      const char *xattr, guint *ret)
 {
 	uint16_t units[CIM_XATTR_NAME_MAX + sizeof(STREAM_PREFIX)];
 	int n = stream_name(xattr, units);
 
-	return n > 0 && find_stream(w, node, units, (size_t)n, ret);
-}
-
-static void remove_stream(struct cim_writer *w, struct cim_node *node, guint i)
-{
-	cim_region_unref(w->region, &stream_at(node, i)->data);
-	g_array_remove_index(node->streams, i);
+	return n > 0 && cim_streams_find(w, node, units, (size_t)n, ret);
 }
 
 static int set_stream(struct cim_writer *w, struct cim_node *node, const char *xattr,
 		      const void *value, size_t size)
 {
-	struct cim_ads s = { .size = size };
 	uint16_t units[CIM_XATTR_NAME_MAX + sizeof(STREAM_PREFIX)];
+	struct cim_stored stored = { 0 };
 	int n = stream_name(xattr, units);
-	guint i;
 
 	if (n <= 0)
 		return n < 0 ? n : -EINVAL;
-	int r = size > 0 ? cim_region_put(w->region, value, size, &s.data) : 0;
+	int r = size > 0 ? cim_region_put(w->region, value, size, &stored) : 0;
 	if (r < 0)
 		return r;
-	s.n_units = (uint16_t)n;
-	memcpy(s.units, units, (size_t)n * sizeof(units[0]));
-	if (!node->streams)
-		node->streams = g_array_new(FALSE, FALSE, sizeof(struct cim_ads));
-	if (find_stream(w, node, units, (size_t)n, &i))
-		remove_stream(w, node, i);
-	g_array_insert_val(node->streams, i, s);
+	struct cim_data data = cim_data_of_stored(&stored, size, false);
+	cim_streams_put(w, node, units, (size_t)n, &data);
 	return 0;
 }
 
-static ssize_t read_stream(struct cim_writer *w, const struct cim_ads *s, void *buf, size_t size)
+static ssize_t read_stream(struct cim_writer *w, const struct cim_data *d, void *buf, size_t size)
 {
-	int r;
-
-	if (s->size > VALUE_MAX)
+	if (d->size > VALUE_MAX)
 		return -E2BIG;
 	if (size == 0)
-		return (ssize_t)s->size;
-	if (size < s->size)
+		return (ssize_t)d->size;
+	if (size < d->size)
 		return -ERANGE;
-	if (s->base.size > 0)
-		return cim_stream_read(w->base, &s->base, 0, buf, (size_t)s->size);
-	if (s->size > 0 && s->data.own) {
-		r = cim_region_read(w->region, &s->data, 0, buf, (size_t)s->size);
-		return r < 0 ? r : (ssize_t)s->size;
-	}
-	struct cim_stream found = { .off = s->data.where, .size = s->size };
-	return cim_stream_read(w->base, &found, 0, buf, (size_t)s->size);
+	return cim_data_read(w, d, 0, buf, (size_t)d->size);
 }
 
 /* ---- of a file of the base, when it becomes a node ---- */
 
-static int load_eas(struct cim_writer *w, const struct cim_entry *e, struct cim_node *node)
+/*
+ * EAs at the start of a list that the encoder makes again from the fields, byte for byte, are not
+ * kept; all else is, as it came.
+ */
+int cim_node_set_eas(struct cim_node *node, const void *list, size_t size,
+		     const struct cim_posix *posix)
 {
 	struct cim_ea_list l = { 0 };
+	uint32_t front = 0;
 	struct cim_ea_iter it;
-	const uint8_t *eas;
 	struct cim_ea ea;
-	size_t size;
 	int r = 0;
 
-	cim_file_eas(w->base, e, &eas, &size);
-	cim_ea_iter_init(&it, eas, size);
-	while (r == 0 && cim_ea_iter_next(&it, &ea) == 1)
-		if (!cim_posix_owns_ea(&ea))
+	cim_ea_iter_init(&it, list, size);
+	while (r == 0 && cim_ea_iter_next(&it, &ea) == 1) {
+		uint32_t field = cim_posix_ea_field(&ea);
+
+		if (cim_posix_is_count(&ea))
+			continue;
+		if (l.size == 0 && field > front && cim_posix_ea_made(posix, &ea))
+			front |= field;
+		else
 			r = cim_ea_list_add(&l, ea.name, ea.name_size, ea.flags, ea.value,
 					    ea.value_size);
+	}
 	if (r < 0) {
 		cim_ea_list_clear(&l);
 		return r;
 	}
+	free(node->eas);
 	node->eas = l.data;
 	node->eas_size = (uint32_t)l.size;
+	node->posix_front = (uint8_t)front;
 	return 0;
 }
 
-static int load_streams(struct cim_writer *w, const struct cim_entry *e, struct cim_node *node)
+int cim_node_load_xattrs(struct cim_writer *w, const struct cim_entry *e, struct cim_node *node,
+			 const struct cim_posix *posix)
 {
-	struct cim_links links;
-	int r = cim_file_streams(w->base, e, &links);
+	const uint8_t *eas;
+	size_t size;
 
-	if (r < 0)
-		return r;
-	for (uint32_t i = 0; i < links.n; i++) {
-		struct cim_ads s = { 0 };
-		int n = cim_links_name(&links, i, s.units);
-
-		if (n < 0)
-			return n;
-		r = cim_links_stream(&links, i, &s.base);
-		if (r < 0)
-			return r;
-		s.n_units = (uint16_t)n;
-		s.size = s.base.size;
-		if (!node->streams)
-			node->streams = g_array_new(FALSE, FALSE, sizeof(s));
-		g_array_append_val(node->streams, s);
-	}
-	return 0;
-}
-
-int cim_node_load_xattrs(struct cim_writer *w, const struct cim_entry *e, struct cim_node *node)
-{
-	int r = load_eas(w, e, node);
-
-	return r < 0 ? r : load_streams(w, e, node);
+	cim_file_eas(w->base, e, &eas, &size);
+	int r = cim_node_set_eas(node, eas, size, posix);
+	return r < 0 ? r : cim_node_load_streams(w, e, node);
 }
 
 /* ---- the four calls ---- */
@@ -293,7 +277,7 @@ static bool drop_stream(struct cim_writer *w, struct cim_node *node, const char 
 
 	if (!find_xattr_stream(w, node, name, &i))
 		return false;
-	remove_stream(w, node, i);
+	cim_streams_remove(w, node, i);
 	return true;
 }
 
@@ -347,8 +331,11 @@ static int set_acl(struct cim_writer *w, struct cim_node *node, const char *name
 	if (is_default && !S_ISDIR(node->mode))
 		return -EACCES;
 	if (!is_default) {
-		node->mode = cim_acl_to_mode(value, size, node->mode, &minimal);
-		node->posix_stored |= CIM_POSIX_MODE;
+		int r = cim_node_own(node, CIM_POSIX_MODE);
+
+		if (r < 0)
+			return r;
+		cim_node_set_mode(node, cim_acl_to_mode(value, size, node->mode, &minimal));
 	}
 	return cim_node_set_ea(node, name, NULL, 0, minimal ? NULL : value, size);
 }
@@ -384,8 +371,9 @@ static ssize_t get_locked(struct cim_writer *w, uint32_t id, const char *name, v
 			memcpy(buf, value, value_size);
 		return (ssize_t)value_size;
 	}
-	return find_xattr_stream(w, node, name, &i) ? read_stream(w, stream_at(node, i), buf, size)
-						    : -ENODATA;
+	if (!find_xattr_stream(w, node, name, &i))
+		return -ENODATA;
+	return read_stream(w, &cim_streams_at(node, i)->data, buf, size);
 }
 
 int cim_writer_set_xattr(struct cim_writer *w, uint32_t id, const char *name, const void *value,
@@ -437,9 +425,10 @@ static int list_node(const struct cim_node *node, cim_xattr_fn fn, void *arg)
 	while (r == 0 && cim_xattr_iter_next(&it, name, &value, &size) == 1)
 		r = fn(arg, name);
 	for (guint i = 0; r == 0 && node->streams && i < node->streams->len; i++) {
-		const struct cim_ads *s = stream_at(node, i);
+		const struct cim_ads *s = cim_streams_at(node, i);
 
-		if (s->size <= VALUE_MAX && cim_stream_xattr_name(s->units, s->n_units, name) == 0)
+		if (s->data.size <= VALUE_MAX &&
+		    cim_stream_xattr_name(s->units, s->n_units, name) == 0)
 			r = fn(arg, name);
 	}
 	return r;
