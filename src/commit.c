@@ -264,10 +264,15 @@ static int sweep_one(struct cim_store *store, const char *name)
 			return 0;
 		}
 	}
-	if (unlinkat(store->dirfd, name, 0) < 0 && errno != ENOENT)
-		return cim_fail(errno, "cannot remove \"%s\", left by a writer that died: %s", name,
-				g_strerror(errno));
-	return 0;
+	if (unlinkat(store->dirfd, name, 0) == 0 || errno == ENOENT)
+		return 0;
+	/* A directory, or another user's in a sticky one: no writer's, and must not keep one out. */
+	if (errno == EISDIR || errno == EPERM || errno == EACCES) {
+		g_debug("\"%s\" is left: %s", name, g_strerror(errno));
+		return 0;
+	}
+	return cim_fail(errno, "cannot remove \"%s\", left by a writer that died: %s", name,
+			g_strerror(errno));
 }
 
 int cim_commit_sweep(struct cim_store *store)

@@ -99,6 +99,8 @@ int cim_open_regular(int dirfd, const char *name, int *ret_fd)
 	if (fd < 0 && errno == ELOOP)
 		return cim_fail(CIM_ECORRUPT, "\"%s\" is a symbolic link, which is not followed",
 				name);
+	if (fd < 0 && (errno == ENXIO || errno == ENODEV)) /* a socket; a device that is not there */
+		return cim_fail(CIM_ECORRUPT, "\"%s\" is no regular file", name);
 	if (fd < 0)
 		return cim_fail(errno, "\"%s\": %s", name, g_strerror(errno));
 	if (fstat(fd, &st) < 0)
