@@ -9,7 +9,7 @@ layers=(
 	"le util error tmpfile idmap"
 	"name upcase ea reparse acl mapping format sid sddl view windows"
 	"lock posix store ntfs-xattr"
-	"image delete objects region blobs"
+	"image delete garbage objects region blobs"
 	"reader"
 	"fsck fsck-data fsck-entry fsck-image fsck-private fsck-tree treehash"
 	"content"

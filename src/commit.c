@@ -3,16 +3,13 @@
 
 #include "commit.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 
-#include "delete.h"
 #include "error.h"
+#include "garbage.h"
 #include "node.h"
 #include "util.h"
-
-#define MARK ".cimfs-"
 
 int (*cim_commit_test_hook)(enum cim_commit_step step);
 
@@ -20,14 +17,6 @@ int (*cim_commit_test_hook)(enum cim_commit_step step);
 static int after(enum cim_commit_step step)
 {
 	return cim_commit_test_hook ? cim_commit_test_hook(step) : 0;
-}
-
-static void mark_name(const struct cim_writer *w, char ret[CIM_FILE_NAME])
-{
-	char guid[CIM_GUID_TEXT];
-
-	cim_guid_format(&cim_region_set(w->region)->guid, guid);
-	snprintf(ret, CIM_FILE_NAME, MARK "%s", guid);
 }
 
 /* The image file: its header, the parents' sets, its own set. */
@@ -194,7 +183,7 @@ int cim_writer_commit(struct cim_writer *w)
 		r = sync_fd(image.fd, "the image file");
 	if (r == 0)
 		r = after(CIM_COMMIT_SYNCED);
-	mark_name(w, mark);
+	cim_garbage_mark(&cim_region_set(w->region)->guid, mark);
 	if (r == 0)
 		r = publish(w, &image, mark, &marked, &visible);
 	if (r != 1 && r < 0 && !visible) {
@@ -205,94 +194,4 @@ int cim_writer_commit(struct cim_writer *w)
 	cim_tmpfile_close(w->lock_fd, &image);
 	w->state = r == 0 ? CIM_WRITER_COMMITTED : CIM_WRITER_FAILED;
 	return r == 1 ? -EINTR : r;
-}
-
-/* ---- leftovers ---- */
-
-static bool parse_hex(const char *s, int n, uint32_t *ret)
-{
-	uint32_t value = 0;
-
-	for (int i = 0; i < n; i++) {
-		int digit = g_ascii_xdigit_value(s[i]);
-
-		if (digit < 0)
-			return false;
-		value = value << 4 | (uint32_t)digit;
-	}
-	*ret = value;
-	return true;
-}
-
-/* The GUID of a mark's name; false: some other leftover. */
-static bool parse_mark(const char *name, struct cim_guid *ret)
-{
-	uint32_t part[3], byte;
-
-	if (!g_str_has_prefix(name, MARK))
-		return false;
-	const char *g = name + strlen(MARK);
-	if (strlen(g) != CIM_GUID_TEXT - 1 || g[8] != '-' || g[13] != '-' || g[18] != '-' ||
-	    g[23] != '-' || !parse_hex(g, 8, &part[0]) || !parse_hex(g + 9, 4, &part[1]) ||
-	    !parse_hex(g + 14, 4, &part[2]))
-		return false;
-	cim_store32(ret->b, part[0]);
-	cim_store16(ret->b + 4, (uint16_t)part[1]);
-	cim_store16(ret->b + 6, (uint16_t)part[2]);
-	for (int i = 0; i < 8; i++) {
-		if (!parse_hex(g + 19 + 2 * i + (i >= 2), 2, &byte))
-			return false;
-		ret->b[8 + i] = (uint8_t)byte;
-	}
-	return true;
-}
-
-/* The region files go before their mark, so that a sweep that is stopped is gone on with by the
- * next. */
-static int sweep_one(struct cim_store *store, const char *name)
-{
-	g_autoptr(GHashTable) referenced = NULL;
-	struct cim_set set = { .n_regions = CIM_SET_REGIONS };
-
-	if (parse_mark(name, &set.guid)) {
-		int r = cim_references(store, NULL, &referenced);
-
-		if (r == 0 && !g_hash_table_contains(referenced, &set.guid))
-			r = cim_references_remove_set(store, &set);
-		if (r < 0) {
-			g_debug("\"%s\" is left for later: %s", name, cim_reason());
-			return 0;
-		}
-	}
-	if (unlinkat(store->dirfd, name, 0) == 0 || errno == ENOENT)
-		return 0;
-	/* A directory, or another user's in a sticky one: no writer's, and must not keep one out. */
-	if (errno == EISDIR || errno == EPERM || errno == EACCES) {
-		g_debug("\"%s\" is left: %s", name, g_strerror(errno));
-		return 0;
-	}
-	return cim_fail(errno, "cannot remove \"%s\", left by a writer that died: %s", name,
-			g_strerror(errno));
-}
-
-int cim_commit_sweep(struct cim_store *store)
-{
-	int fd = openat(store->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-	struct dirent *e;
-	int r = 0;
-
-	if (!dir) {
-		if (fd >= 0)
-			(void)close(fd);
-		return cim_fail(errno, "cannot list the image directory: %s", g_strerror(errno));
-	}
-	g_autoptr(GPtrArray) left = g_ptr_array_new_with_free_func(g_free);
-	while ((e = readdir(dir)))
-		if (strncmp(e->d_name, ".cimfs", 6) == 0)
-			g_ptr_array_add(left, g_strdup(e->d_name));
-	(void)closedir(dir);
-	for (guint i = 0; r == 0 && i < left->len; i++)
-		r = sweep_one(store, g_ptr_array_index(left, i));
-	return r;
 }

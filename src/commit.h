@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Publishing an image, and what is left of writers that died while they did.
+ * Publishing an image.
  */
 #ifndef CIM_COMMIT_H
 #define CIM_COMMIT_H
@@ -24,14 +24,5 @@ enum cim_commit_step {
  * killed does (nothing is undone), or a negative errno: the step fails.
  */
 extern int (*cim_commit_test_hook)(enum cim_commit_step step);
-
-/**
- * cim_commit_sweep - remove what dead writers left in a directory whose lock is held
- *
- * Files named ".cimfs…" go.  One named ".cimfs-GUID" is the image that a writer was about to
- * publish: the region set of that GUID goes with it, unless an image of the directory lists it.
- * Costs one reading of the directory's names when there is nothing to do.
- */
-int cim_commit_sweep(struct cim_store *store);
 
 #endif

@@ -4,55 +4,96 @@
 #include "delete.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "error.h"
+#include "garbage.h"
 #include "image.h"
 #include "lock.h"
 #include "util.h"
 
-int cim_references(struct cim_store *store, const char *except, GHashTable **ret)
+int (*cim_delete_test_hook)(enum cim_delete_step step);
+
+/* 1: a test stops here. */
+static int after(enum cim_delete_step step)
 {
-	g_auto(GStrv) names = NULL;
-	int r = cim_store_list(store, &names);
+	return cim_delete_test_hook ? cim_delete_test_hook(step) : 0;
+}
 
-	if (r < 0)
-		return r;
-	g_autoptr(GHashTable) sets = g_hash_table_new_full(cim_guid_hash, cim_guid_equal, g_free, NULL);
-	for (char **name = names; *name; name++) {
-		g_autofree struct cim_set *listed = NULL;
-		uint32_t n;
+static int check_image(struct cim_store *store, const char *name)
+{
+	if (faccessat(store->dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return cim_fail(errno, "there is no image \"%s\"", name);
+	int r = cim_store_probe(store, name);
+	return r ? MIN(r, 0)
+		 : cim_fail(CIM_ECORRUPT, "\"%s\" is no image; it is not removed", name);
+}
 
-		if (except && strcmp(*name, except) == 0)
-			continue;
-		r = cim_image_list_sets(store, *name, &listed, &n);
-		if (r == -ENOENT) /* gone since it was listed */
-			continue;
-		if (r < 0)
-			return r;
-		for (uint32_t i = 0; i < n; i++)
-			g_hash_table_add(sets, g_memdup2(&listed[i].guid, sizeof(listed[i].guid)));
-	}
-	*ret = g_steal_pointer(&sets);
+static int sync_directory(int lock, const char *name)
+{
+	if (fsync(lock) < 0)
+		return cim_fail(errno, "\"%s\" is removed, but perhaps not durably: %s", name,
+				g_strerror(errno));
 	return 0;
 }
 
-int cim_references_remove_set(struct cim_store *store, const struct cim_set *set)
+/*
+ * Steps 2 to 6.  The mark has the name of the own set, which comes last in the list, and lists the
+ * others; a writer that is being opened goes on from it (cim_garbage_sweep()).
+ */
+static int remove_image(struct cim_store *store, int lock, const char *name,
+			const struct cim_set *sets, uint32_t n, GHashTable *others)
 {
-	char name[CIM_FILE_NAME];
-	int r = 0;
+	char mark[CIM_FILE_NAME];
+	int r, left = 0;
 
-	for (uint32_t i = 0; i < set->n_regions; i++) {
-		cim_objectid_name(&set->guid, i, name);
-		if (unlinkat(store->dirfd, name, 0) < 0 && errno != ENOENT)
-			r = cim_fail(errno, "cannot remove \"%s\": %s", name, g_strerror(errno));
-		cim_region_name(&set->guid, i, name);
-		if (unlinkat(store->dirfd, name, 0) < 0 && errno != ENOENT)
-			r = cim_fail(errno, "cannot remove \"%s\": %s", name, g_strerror(errno));
-	}
-	return r;
+	cim_garbage_mark(&sets[n - 1].guid, mark);
+	if (renameat(store->dirfd, name, store->dirfd, mark) < 0)
+		return cim_fail(errno, "cannot remove \"%s\": %s", name, g_strerror(errno));
+	if ((r = after(CIM_DELETE_MARKED)))
+		return r;
+	r = sync_directory(lock, name);
+	if (r < 0 || (r = after(CIM_DELETE_MARK_SYNCED)))
+		return r;
+	for (uint32_t i = 0; i < n; i++)
+		if (!g_hash_table_contains(others, &sets[i].guid) &&
+		    cim_garbage_remove_set(store, &sets[i]) < 0)
+			left = -EIO;
+	if (left < 0)
+		return left;
+	if ((r = after(CIM_DELETE_SETS_REMOVED)))
+		return r;
+	r = sync_directory(lock, name);
+	if (r < 0 || (r = after(CIM_DELETE_SETS_SYNCED)))
+		return r;
+	if (unlinkat(store->dirfd, mark, 0) < 0)
+		return cim_fail(EIO, "cannot remove \"%s\": %s", mark, g_strerror(errno));
+	return after(CIM_DELETE_MARK_REMOVED);
 }
 
+/* An image too damaged to say what it needs goes alone. */
+static int remove_damaged(struct cim_store *store, int lock, const char *name)
+{
+	if (unlinkat(store->dirfd, name, 0) < 0)
+		return cim_fail(errno, "cannot remove \"%s\": %s", name, g_strerror(errno));
+	return sync_directory(lock, name);
+}
+
+/*
+ * In the order that a crash can do no harm to:
+ *
+ *  1. Become the writer, and learn which sets all other images list; one that cannot be read ends
+ *     it here.
+ *  2. Rename the image to the mark ".cimfs-GUID": the one instant at which it goes.
+ *  3. fsync the directory: from here on no crash brings the image back, so its data may go.
+ *  4. Remove the region and object ID files of its sets that no other image lists.
+ *  5. fsync the directory: the mark is there as long as any of them.
+ *  6. Remove the mark.
+ *
+ * A crash before 2 leaves the image whole, one before 3 either that or the mark, and a later one
+ * the mark and what is left of the data; the next writer or cimfs gc takes them.
+ */
 int cim_store_delete(struct cim_store *store, const char *name)
 {
 	g_autoptr(GHashTable) others = NULL;
@@ -65,26 +106,14 @@ int cim_store_delete(struct cim_store *store, const char *name)
 		r = cim_fail(EACCES, "you may not remove files of this image directory");
 	if (r == 0)
 		r = cim_lock(store->dirfd, &lock);
+	if (r == 0)
+		r = check_image(store, name);
+	if (r == 0)
+		r = cim_references(store, name, &others);
 	if (r < 0)
 		return r;
-	if (faccessat(store->dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
-		return cim_fail(errno, "there is no image \"%s\"", name);
-	if (!cim_store_is_image(store, name))
-		return cim_fail(CIM_ECORRUPT, "\"%s\" is no image; it is not removed", name);
-	r = cim_references(store, name, &others);
-	if (r < 0)
-		return r;
-	/* An image too damaged to say what it needs is removed alone. */
 	if (cim_image_list_sets(store, name, &sets, &n) < 0)
-		n = 0;
-	if (unlinkat(store->dirfd, name, 0) < 0)
-		return cim_fail(errno, "cannot remove \"%s\": %s", name, g_strerror(errno));
-	if (fsync(lock) < 0)
-		return cim_fail(errno, "\"%s\" is removed, but perhaps not durably: %s", name,
-				g_strerror(errno));
-	for (uint32_t i = 0; i < n; i++)
-		if (!g_hash_table_contains(others, &sets[i].guid) &&
-		    cim_references_remove_set(store, &sets[i]) < 0)
-			r = -EIO;
-	return r;
+		return remove_damaged(store, lock, name);
+	r = remove_image(store, lock, name, sets, n, others);
+	return r == 1 ? -EINTR : r;
 }

@@ -3,12 +3,15 @@
 
 #include "image.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
 #include "error.h"
 #include "util.h"
+
+#define OPEN_TRIES 100 /* while an image is deleted and made again under one name */
 
 struct cim_image *cim_image_ref(struct cim_image *img)
 {
@@ -127,11 +130,104 @@ int cim_image_open_fs(struct cim_image *img)
 	return r;
 }
 
-int cim_image_open(struct cim_store *store, const char *name, struct cim_image **ret)
+static const struct cim_mapping no_mapping = { .fd = -1 };
+
+/* Map the region file that @off is in, for an image that has none mapped. */
+static int map_region_of(struct cim_image *img, uint64_t off, struct cim_mapping *m)
+{
+	uint32_t index = cim_off_region(off), n = index, i = 0;
+	char name[CIM_FILE_NAME];
+
+	if (index >= img->n_region_files || img->region[index] != &no_mapping)
+		return 0;
+	for (; n >= img->sets[i].n_regions; i++)
+		n -= img->sets[i].n_regions;
+	cim_region_name(&img->sets[i].guid, n, name);
+	int r = cim_mapping_open(img->store->dirfd, name, m);
+	if (r == 0)
+		r = cim_region_header_parse(m->data, m->size, n);
+	if (r == 0)
+		img->region[index] = m;
+	return r;
+}
+
+/* The filesystem object, and what it leads to at once. */
+static int examine_fs(struct cim_image *img, struct cim_mapping map[3])
+{
+	const struct cim_fs_disk *fs;
+	const uint8_t *p;
+	int r = map_region_of(img, img->header.fs_off, &map[0]);
+
+	if (r == 0)
+		r = cim_image_bytes(img, img->header.fs_off, sizeof(*fs), &p);
+	if (r < 0)
+		return r;
+	fs = (const struct cim_fs_disk *)p;
+	r = map_region_of(img, cim_get64(fs->upcase_off), &map[1]);
+	if (r == 0)
+		r = map_region_of(img, cim_get64(fs->tables_off), &map[2]);
+	return r < 0 ? r : cim_image_open_fs(img);
+}
+
+int cim_image_examine(struct cim_store *store, const char *name, struct cim_set **ret,
+		      uint32_t *ret_n)
+{
+	struct cim_mapping map[3] = { { .fd = -1 }, { .fd = -1 }, { .fd = -1 } };
+	struct cim_image img = { .store = store };
+	cim_autofd fd = -1;
+	int r = cim_open_regular(store->dirfd, name, &fd);
+
+	if (r < 0)
+		return r;
+	r = read_sets(&img, fd);
+	if (r == 0) {
+		img.region = g_new(const struct cim_mapping *, img.n_region_files);
+		for (uint32_t i = 0; i < img.n_region_files; i++)
+			img.region[i] = &no_mapping;
+		r = examine_fs(&img, map);
+	}
+	for (size_t i = 0; i < G_N_ELEMENTS(map); i++)
+		cim_mapping_close(&map[i]);
+	g_free(img.region);
+	if (r < 0) {
+		g_free(img.sets);
+		/* A region file that is missing is damage to the image. */
+		return cim_fail(r == -ENOENT ? CIM_ECORRUPT : -r,
+				"image \"%s\" cannot be read: %s", name,
+				*cim_reason() ? cim_reason() : g_strerror(-r));
+	}
+	*ret = img.sets;
+	*ret_n = img.n_sets;
+	return 0;
+}
+
+/* ---- opening ---- */
+
+static bool is_whole(const struct cim_image *img)
+{
+	for (uint32_t i = 0; i < img->n_region_files; i++)
+		if (img->region[i]->size == 0)
+			return false;
+	return true;
+}
+
+/* Whether the name is that of the file that was opened. */
+static bool is_current(const struct cim_image *img)
+{
+	struct stat st;
+
+	return fstatat(img->store->dirfd, img->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       st.st_dev == img->dev && st.st_ino == img->ino;
+}
+
+/* *ret_stale: something is missing, and the image has been deleted or replaced since. */
+static int open_once(struct cim_store *store, const char *name, struct cim_image **ret,
+		     bool *ret_stale)
 {
 	cim_autofd fd = -1;
 	int r = cim_open_regular(store->dirfd, name, &fd);
 
+	*ret_stale = false;
 	if (r < 0)
 		return r;
 	struct cim_image *img = g_new0(struct cim_image, 1);
@@ -142,15 +238,29 @@ int cim_image_open(struct cim_store *store, const char *name, struct cim_image *
 	r = read_sets(img, fd);
 	if (r == 0)
 		r = open_regions(img);
+	if (r == 0 && !is_whole(img))
+		*ret_stale = !is_current(img);
 	if (r == 0)
 		r = cim_image_open_fs(img);
-	if (r < 0) {
+	if (r < 0 || *ret_stale) {
 		cim_image_unref(img);
-		return cim_fail(-r, "image \"%s\" cannot be read: %s", name,
+		return cim_fail(r < 0 ? -r : ENOENT, "image \"%s\" cannot be read: %s", name,
 				*cim_reason() ? cim_reason() : g_strerror(-r));
 	}
 	*ret = img;
 	return 0;
+}
+
+/* Readers take no lock, so that an image may be deleted, or deleted and made anew, while it is
+ * being opened. */
+int cim_image_open(struct cim_store *store, const char *name, struct cim_image **ret)
+{
+	bool stale = true;
+	int r = 0;
+
+	for (int tries = 0; stale && tries < OPEN_TRIES; tries++)
+		r = open_once(store, name, ret, &stale);
+	return r;
 }
 
 int cim_image_span(const struct cim_image *img, uint64_t off, const uint8_t **ret,

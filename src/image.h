@@ -57,6 +57,15 @@ int cim_image_open_fs(struct cim_image *img);
 int cim_image_list_sets(struct cim_store *store, const char *name, struct cim_set **ret,
 			uint32_t *ret_n);
 
+/**
+ * cim_image_examine - the same for an image that is readable up to its file table directory
+ *
+ * For who relies on the list: damage to a header seldom leaves the filesystem object where it says.
+ * Maps at most three region files.
+ */
+int cim_image_examine(struct cim_store *store, const char *name, struct cim_set **ret,
+		      uint32_t *ret_n);
+
 struct cim_image *cim_image_ref(struct cim_image *img);
 void cim_image_unref(struct cim_image *img);
 

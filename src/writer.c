@@ -9,8 +9,8 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
-#include "commit.h"
 #include "error.h"
+#include "garbage.h"
 #include "lock.h"
 #include "node.h"
 #include "util.h"
@@ -108,7 +108,7 @@ static int start(struct cim_writer *w, enum cim_case cmp)
 	if (r == 0)
 		r = check_there(w->store, w->existing, w->new_name, w->replaces);
 	if (r == 0)
-		r = cim_commit_sweep(w->store);
+		r = cim_garbage_sweep(w->store);
 	if (r == 0)
 		r = w->existing ? open_base(w, cmp) : make_root(w, cmp);
 	if (r == 0)

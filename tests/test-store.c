@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include "delete.h"
+#include "garbage.h"
 #include "imagedir.h"
 #include "lock.h"
 #include "store.h"
