@@ -13,7 +13,7 @@ layers=(
 	"reader"
 	"fsck fsck-data fsck-entry fsck-image fsck-private fsck-tree treehash"
 	"content"
-	"writer node tree data streams xattr winmeta encode commit"
+	"writer node tree create data streams xattr winmeta encode commit"
 	"cimfs hresult api"
 	"fuse/ tool/"
 )

@@ -366,6 +366,17 @@ int cim_dir_resolve(struct cim_writer *w, uint32_t dir_id, const char *name, siz
 	return 0;
 }
 
+int cim_node_type(struct cim_writer *w, uint32_t id, uint32_t *ret)
+{
+	const struct cim_node *node = cim_node_find(w, id);
+	struct cim_attr attr;
+	int r = node ? 0 : cim_file_attr(w->base, id, &attr);
+
+	if (r == 0)
+		*ret = (node ? node->mode : attr.posix.mode) & S_IFMT;
+	return r;
+}
+
 void cim_node_attr_stored(const struct cim_node *node, struct cim_attr *ret)
 {
 	uint64_t size = node->data.size;

@@ -18,6 +18,8 @@
 #include "content.h"
 #include "writer.h"
 
+#define CIM_LINKS_MAX 0xFFFFu /* names of a file */
+
 /* A name in a directory that differs from the base's. */
 struct cim_dentry {
 	struct cim_dentry *next; /* in its bucket */
@@ -186,6 +188,9 @@ struct cim_found {
  * -CIM_ECORRUPT */
 int cim_dir_resolve(struct cim_writer *w, uint32_t dir_id, const char *name, size_t n,
 		    struct cim_found *ret);
+
+/** cim_node_type - the type bits of any ID's mode, without making a node of it */
+int cim_node_type(struct cim_writer *w, uint32_t id, uint32_t *ret);
 
 /** cim_node_attr_stored - what stat(2) shows of a node, before the view is applied */
 void cim_node_attr_stored(const struct cim_node *node, struct cim_attr *ret);

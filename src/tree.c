@@ -12,7 +12,6 @@
 #include "node.h"
 #include "util.h"
 
-#define MAX_LINKS 0xFFFFu /* names of a file */
 #define MAX_DEPTH \
 	(1u << 20) /* directories up from one to the root, before a damaged base is assumed */
 
@@ -307,7 +306,7 @@ int cim_writer_link(struct cim_writer *w, uint32_t id, uint32_t dir_id, const ch
 		return -EPERM;
 	if (node->n_links == 0)
 		return -ENOENT;
-	if (node->n_links >= MAX_LINKS)
+	if (node->n_links >= CIM_LINKS_MAX)
 		return -EMLINK;
 	r = cim_node_ea_room(node, node->posix_front);
 	if (r < 0)

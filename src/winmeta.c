@@ -42,17 +42,6 @@ int cim_node_security(const struct cim_writer *w, const struct cim_node *node, u
 	return (int)(2 + size);
 }
 
-static int type_of(struct cim_writer *w, uint32_t id, uint32_t *ret)
-{
-	const struct cim_node *node = cim_node_find(w, id);
-	struct cim_attr attr;
-	int r = node ? 0 : cim_file_attr(w->base, id, &attr);
-
-	if (r == 0)
-		*ret = (node ? node->mode : attr.posix.mode) & S_IFMT;
-	return r;
-}
-
 static int parent_of(struct cim_writer *w, uint32_t id, uint32_t *ret)
 {
 	const struct cim_node *node = cim_node_find(w, id);
@@ -90,7 +79,7 @@ static int resolve_target(struct cim_writer *w, uint32_t dir_id, const char *tar
 			id = found.id;
 		}
 		if (r == 0)
-			r = type_of(w, id, ret_type);
+			r = cim_node_type(w, id, ret_type);
 	}
 	return r == 0 && *ret_type == S_IFLNK ? -ELOOP : r;
 }

@@ -67,8 +67,8 @@ struct cim_writer_info {
 	const char *new_name; /* never NULL: equal to existing when it is replaced */
 	bool case_sensitive;
 	uint32_t base_last_id; /* IDs up to it are files of the base; 0: there is none */
-	uint64_t n_changed; /* files and directories that differ from the base */
-	uint64_t n_bytes;   /* of data stored so far */
+	uint64_t n_changed;    /* files and directories that differ from the base */
+	uint64_t n_bytes;      /* of data stored so far */
 };
 void cim_writer_info(struct cim_writer *w, struct cim_writer_info *ret);
 
@@ -178,6 +178,36 @@ int cim_writer_set_windows(struct cim_writer *w, uint32_t id, unsigned int mask,
  * result is returned */
 int cim_writer_get_windows(struct cim_writer *w, uint32_t id,
 			   int (*fn)(void *arg, const struct cim_winmeta *m), void *arg);
+
+/*
+ * Names as Windows' API makes and removes them: what has the name already is replaced, and no time
+ * changes but those that are given.
+ */
+
+/**
+ * cim_writer_create - a file or directory with Windows' metadata, and nothing of Linux' but what
+ * its EAs say
+ *
+ * A directory over a directory keeps the names in it and its streams, and gets the metadata.
+ * Anything else replaces what is there as a whole, a directory with all below it; another name of a
+ * file that is replaced keeps it.  The file starts without data: cim_stream_writer_open().
+ *
+ * Returns 0; -ENOENT or -ENOTDIR (the directory); -EINVAL, -ENAMETOOLONG (name); what
+ * cim_winmeta_check() refuses; -ENOSPC.
+ */
+int cim_writer_create(struct cim_writer *w, uint32_t dir_id, const char *name, size_t n,
+		      const struct cim_winmeta *m, uint32_t *ret_id);
+
+/** cim_writer_remove - take a name away, of a directory with all that is in it; -ENOENT, … */
+int cim_writer_remove(struct cim_writer *w, uint32_t dir_id, const char *name, size_t n);
+
+/**
+ * cim_writer_link_over - one more name of a file, in place of any other file of that name
+ * Returns 0; -EACCES (the file is a directory, or one on Windows); -EEXIST (the name is a
+ * directory's); -ENOENT; -EMLINK; -ENOSPC.
+ */
+int cim_writer_link_over(struct cim_writer *w, uint32_t id, uint32_t dir_id, const char *name,
+			 size_t n);
 
 /* ---- alternate data streams; names are shown as those of files are ---- */
 
