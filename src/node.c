@@ -70,6 +70,9 @@ int cim_node_get(struct cim_writer *w, uint32_t id, struct cim_node **ret)
 	node->id = id;
 	from_entry(node, &e, &attr);
 	r = cim_node_load_xattrs(w, &e, node, &attr.posix);
+	/* With $LX EAs of its own the file has the times of its entry, which can be changed. */
+	if (r == 0 && attr.posix.has_times)
+		r = cim_node_own(node, attr.posix.stored);
 	if (r < 0) {
 		cim_node_free(node);
 		return r;

@@ -278,6 +278,10 @@ int cim_node_eas(const struct cim_node *node, bool count, struct cim_ea_list *re
 /** cim_node_readlink - as cim_writer_readlink() */
 int cim_node_readlink(struct cim_writer *w, const struct cim_node *node, char *ret);
 
+/** cim_node_get_windows - as cim_writer_get_windows() */
+int cim_node_get_windows(struct cim_writer *w, const struct cim_node *node,
+			 int (*fn)(void *arg, const struct cim_winmeta *m), void *arg);
+
 /** cim_node_set_windows - as cim_writer_set_windows(), but for the time of change */
 int cim_node_set_windows(struct cim_writer *w, struct cim_node *node, unsigned int mask,
 			 const struct cim_winmeta *m);

@@ -25,6 +25,8 @@
 
 #include "windows.h"
 
+#define CIM_XATTR_DOS_ATTRIB "system.dos_attrib"
+
 /** cim_ntfs_xattr_is - whether a name is one of the above */
 bool cim_ntfs_xattr_is(const char *name);
 

@@ -153,11 +153,12 @@ int cim_node_readlink(struct cim_writer *w, const struct cim_node *node, char *r
 
 	if (n < 0)
 		return n;
-	if (n == 0 || cim_reparse_parse(buf + 2, (size_t)n - 2, 0, &rp, ret) < 0 ||
-	    rp.type != S_IFLNK)
+	if (n > 0 && (cim_reparse_parse(buf + 2, (size_t)n - 2, 0, &rp, ret) < 0 ||
+		      rp.type != S_IFLNK))
 		return -EINVAL;
-	if (!rp.target_is_data)
+	if (n > 0 && !rp.target_is_data)
 		return (int)strlen(ret);
+	/* Without a buffer it is one by LXATTRB: its data is the target, too. */
 	ssize_t size = cim_data_read(w, &node->data, 0, ret, CIM_SYMLINK_MAX);
 	if (size < 0)
 		return (int)size;
@@ -167,7 +168,7 @@ int cim_node_readlink(struct cim_writer *w, const struct cim_node *node, char *r
 
 /* ---- giving it back ---- */
 
-static int get_from_node(struct cim_writer *w, const struct cim_node *node,
+int cim_node_get_windows(struct cim_writer *w, const struct cim_node *node,
 			 int (*fn)(void *arg, const struct cim_winmeta *m), void *arg)
 {
 	g_autofree uint8_t *sd = g_malloc(2 + CIM_BLOB_MAX);
@@ -216,7 +217,7 @@ int cim_writer_get_windows(struct cim_writer *w, uint32_t id,
 	if (r < 0)
 		return r;
 	if (node)
-		return get_from_node(w, node, fn, arg);
+		return cim_node_get_windows(w, node, fn, arg);
 	r = id && id <= w->base_last_id ? cim_image_entry(w->base, id, &e) : -ESTALE;
 	if (r == 0)
 		r = cim_file_windows(w->base, &e, &m);
@@ -254,8 +255,9 @@ static void decode(const struct cim_node *node, uint32_t flags, struct becoming 
 	cim_posix_decode(&e, b->eas, b->eas_size, has_rp ? &rp : NULL, &b->posix);
 	b->link_size = 0;
 	if (S_ISLNK(b->posix.mode))
-		b->link_size = rp.target_is_data ? (uint32_t)MIN(node->data.size, CIM_SYMLINK_MAX)
-						 : (uint32_t)strlen(target);
+		b->link_size = !has_rp || rp.target_is_data
+				       ? (uint32_t)MIN(node->data.size, CIM_SYMLINK_MAX)
+				       : (uint32_t)strlen(target);
 }
 
 /* A file that becomes another type keeps its permissions, where they are not given with it. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Extended attributes of the writer's files: EAs, and streams for what no EA can hold
- * (metadata.md §10.1).
+ * Extended attributes of the writer's files: EAs, streams for what no EA can hold, and what Windows
+ * keeps of a file under the names of ntfs-xattr.h (metadata.md §10.1).
  */
 #include "config.h"
 
@@ -12,6 +12,7 @@
 #include "acl.h"
 #include "error.h"
 #include "node.h"
+#include "ntfs-xattr.h"
 
 #define LX_PREFIX     "lxea" /* before every value of an LX. EA (metadata.md §1.5) */
 #define STREAM_PREFIX "ntfs-3g."
@@ -241,7 +242,7 @@ int cim_node_load_xattrs(struct cim_writer *w, const struct cim_entry *e, struct
 	return r < 0 ? r : cim_node_load_streams(w, e, node);
 }
 
-/* ---- the four calls ---- */
+/* ---- either of them ---- */
 
 /* From LXXATTR, which has many. */
 static bool drop_old(struct cim_node *node, const char *name)
@@ -253,12 +254,12 @@ static bool drop_old(struct cim_node *node, const char *name)
 		return false;
 	value = g_malloc(ea.value_size);
 	int n = cim_ea_old_without(&ea, name, value);
-	return n >= 0 && cim_node_set_ea(node, CIM_EA_OLD_XATTRS, NULL, 0, n ? value : NULL,
-					 (size_t)n) == 0;
+	return n >= 0 &&
+	       cim_node_set_ea(node, CIM_EA_OLD_XATTRS, NULL, 0, n ? value : NULL, (size_t)n) == 0;
 }
 
-/* Under the name that it gets here (@ea_name, NULL: it has none), and the literal and the old one of
- * other software. */
+/* Under the name that it gets here (@ea_name, NULL: it has none), and the literal and the old one
+ * of other software. */
 static bool drop_eas(struct cim_node *node, const char *name, const char *ea_name)
 {
 	struct cim_ea ea;
@@ -291,12 +292,39 @@ static bool drop_xattr(struct cim_writer *w, struct cim_node *node, const char *
 	return drop_stream(w, node, name) || in_eas;
 }
 
-/* As an EA, or as a stream where none can hold it.  The new value is in before others go. */
+static bool has_ea_xattr(const struct cim_node *node, const char *name, const uint8_t **ret_value,
+			 size_t *ret_size)
+{
+	char this_name[CIM_XATTR_NAME_MAX + 1];
+	struct cim_xattr_iter it;
+
+	cim_xattr_iter_init(&it, node->eas, node->eas_size);
+	while (cim_xattr_iter_next(&it, this_name, ret_value, ret_size) == 1)
+		if (strcmp(this_name, name) == 0)
+			return true;
+	return false;
+}
+
+/* Whether an xattr is a stream of the file's, which stays one. */
+static bool is_stream(const struct cim_writer *w, const struct cim_node *node, const char *name)
+{
+	const uint8_t *value;
+	size_t size;
+	guint i;
+
+	return find_xattr_stream(w, node, name, &i) && !has_ea_xattr(node, name, &value, &size);
+}
+
+/* As an EA, or as a stream where it is one or no EA can hold it.  The new value is in before others
+ * go. */
 static int put_xattr(struct cim_writer *w, struct cim_node *node, const char *name,
 		     const void *value, size_t size)
 {
 	char ea_name[CIM_XATTR_NAME_MAX + 4];
 	bool prefixed;
+
+	if (is_stream(w, node, name))
+		return set_stream(w, node, name, value, size);
 	int n = cim_ea_from_xattr(name, ea_name, &prefixed);
 	int r = n > 0 ? cim_node_set_ea(node, ea_name, LX_PREFIX, prefixed ? strlen(LX_PREFIX) : 0,
 					size ? value : "", size)
@@ -349,10 +377,8 @@ static ssize_t get_locked(struct cim_writer *w, uint32_t id, const char *name, v
 			  size_t size)
 {
 	const struct cim_node *node = cim_node_find(w, id);
-	char this_name[CIM_XATTR_NAME_MAX + 1];
 	const uint8_t *value;
 	size_t value_size;
-	struct cim_xattr_iter it;
 	struct cim_entry e;
 	guint i;
 
@@ -361,10 +387,7 @@ static ssize_t get_locked(struct cim_writer *w, uint32_t id, const char *name, v
 
 		return r < 0 ? r : cim_file_get_xattr(w->base, &e, name, buf, size);
 	}
-	cim_xattr_iter_init(&it, node->eas, node->eas_size);
-	while (cim_xattr_iter_next(&it, this_name, &value, &value_size) == 1) {
-		if (strcmp(this_name, name) != 0)
-			continue;
+	if (has_ea_xattr(node, name, &value, &value_size)) {
 		if (size > 0 && size < value_size)
 			return -ERANGE;
 		if (size > 0)
@@ -375,6 +398,88 @@ static ssize_t get_locked(struct cim_writer *w, uint32_t id, const char *name, v
 		return -ENODATA;
 	return read_stream(w, &cim_streams_at(node, i)->data, buf, size);
 }
+
+/* ---- what Windows keeps of a file ---- */
+
+struct ntfs_get {
+	const char *name;
+	void *buf;
+	size_t size;
+};
+
+static int get_ntfs(void *arg, const struct cim_winmeta *m)
+{
+	const struct ntfs_get *get = arg;
+
+	return (int)cim_ntfs_xattr_get(m, get->name, get->buf, get->size);
+}
+
+struct ntfs_list {
+	cim_xattr_fn fn;
+	void *arg;
+};
+
+static int list_ntfs(void *arg, const struct cim_winmeta *m)
+{
+	const struct ntfs_list *list = arg;
+
+	return cim_ntfs_xattr_list(m, list->fn, list->arg);
+}
+
+struct ntfs_set {
+	const char *name;
+	const void *value; /* NULL: remove */
+	size_t size;
+	int flags;
+	uint32_t old_attributes;
+	struct cim_ntfs_change change;
+};
+
+static int plan_ntfs(void *arg, const struct cim_winmeta *m)
+{
+	struct ntfs_set *set = arg;
+
+	set->old_attributes = m->attributes;
+	if (!set->value)
+		return cim_ntfs_xattr_remove(m, set->name, &set->change);
+	return cim_ntfs_xattr_set(m, set->name, set->value, set->size, set->flags, &set->change);
+}
+
+/*
+ * ntfs3's name for the attributes, unlike ntfs-3g's, sets the write permission of a regular file as
+ * well: all of it goes, or its owner's comes back if there was none.
+ */
+static int follow_readonly(struct cim_writer *w, struct cim_node *node, const struct ntfs_set *set)
+{
+	bool readonly = set->change.meta.attributes & CIM_ATTRIBUTE_READONLY;
+	struct cim_attr attr;
+
+	cim_node_attr(w, node, &attr);
+	if (!S_ISREG(attr.posix.mode) || !(node->posix_stored & CIM_POSIX_MODE) ||
+	    readonly == !!(set->old_attributes & CIM_ATTRIBUTE_READONLY))
+		return 0;
+	if (readonly)
+		attr.posix.mode &= ~0222u;
+	else if (!(attr.posix.mode & 0222))
+		attr.posix.mode |= 0200;
+	return cim_node_set_attr(w, node, CIM_SET_MODE, &attr);
+}
+
+static int set_ntfs(struct cim_writer *w, struct cim_node *node, struct ntfs_set *set)
+{
+	int r = cim_node_get_windows(w, node, plan_ntfs, set);
+
+	if (r == 0)
+		r = cim_node_set_windows(w, node, set->change.mask, &set->change.meta);
+	if (r == 0 && set->change.now)
+		cim_node_touch(w, node, false);
+	if (r == 0 && strcmp(set->name, CIM_XATTR_DOS_ATTRIB) == 0)
+		r = follow_readonly(w, node, set);
+	g_free(set->change.owned);
+	return r;
+}
+
+/* ---- the four calls ---- */
 
 int cim_writer_set_xattr(struct cim_writer *w, uint32_t id, const char *name, const void *value,
 			 size_t size, int flags)
@@ -387,13 +492,17 @@ int cim_writer_set_xattr(struct cim_writer *w, uint32_t id, const char *name, co
 
 	if (r == 0)
 		r = cim_node_get(w, id, &node);
+	if (r == 0 && cim_ntfs_xattr_is(name))
+		return set_ntfs(w, node,
+				&(struct ntfs_set){ name, size ? value : "", size, flags });
 	if (r == 0 && (size > VALUE_MAX || strlen(name) > CIM_XATTR_NAME_MAX))
 		r = size > VALUE_MAX ? -E2BIG : -ERANGE;
 	if (r == 0 && cim_ea_from_xattr(name, ea_name, &prefixed) == -EOPNOTSUPP)
 		r = -EOPNOTSUPP;
 	if (r < 0)
 		return r;
-	bool exists = get_locked(w, id, name, NULL, 0) >= 0;
+	ssize_t has = get_locked(w, id, name, NULL, 0);
+	bool exists = has >= 0 || has == -E2BIG; /* a stream that is too large to be read so */
 	if (exists && (flags & XATTR_CREATE))
 		return -EEXIST;
 	if (!exists && (flags & XATTR_REPLACE))
@@ -407,13 +516,17 @@ int cim_writer_set_xattr(struct cim_writer *w, uint32_t id, const char *name, co
 ssize_t cim_writer_get_xattr(struct cim_writer *w, uint32_t id, const char *name, void *buf,
 			     size_t size)
 {
+	if (cim_ntfs_xattr_is(name))
+		return cim_writer_get_windows(w, id, get_ntfs,
+					      &(struct ntfs_get){ name, buf, size });
+
 	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&w->lock);
 	int r = cim_writer_usable(w);
 
 	return r < 0 ? r : get_locked(w, id, name, buf, size);
 }
 
-static int list_node(const struct cim_node *node, cim_xattr_fn fn, void *arg)
+static int list_node(struct cim_writer *w, const struct cim_node *node, cim_xattr_fn fn, void *arg)
 {
 	char name[CIM_XATTR_NAME_MAX + 1];
 	struct cim_xattr_iter it;
@@ -424,11 +537,14 @@ static int list_node(const struct cim_node *node, cim_xattr_fn fn, void *arg)
 	cim_xattr_iter_init(&it, node->eas, node->eas_size);
 	while (r == 0 && cim_xattr_iter_next(&it, name, &value, &size) == 1)
 		r = fn(arg, name);
+	if (r == 0 && w->view.list_ntfs_xattrs)
+		r = cim_node_get_windows(w, node, list_ntfs, &(struct ntfs_list){ fn, arg });
 	for (guint i = 0; r == 0 && node->streams && i < node->streams->len; i++) {
 		const struct cim_ads *s = cim_streams_at(node, i);
 
 		if (s->data.size <= VALUE_MAX &&
-		    cim_stream_xattr_name(s->units, s->n_units, name) == 0)
+		    cim_stream_xattr_name(s->units, s->n_units, name) == 0 &&
+		    !has_ea_xattr(node, name, &value, &size))
 			r = fn(arg, name);
 	}
 	return r;
@@ -444,7 +560,7 @@ int cim_writer_list_xattrs(struct cim_writer *w, uint32_t id, cim_xattr_fn fn, v
 	if (r < 0)
 		return r;
 	if (node)
-		return list_node(node, fn, arg);
+		return list_node(w, node, fn, arg);
 	r = id && id <= w->base_last_id ? cim_image_entry(w->base, id, &e) : -ESTALE;
 	return r < 0 ? r : cim_file_list_xattrs(w->base, &e, fn, arg);
 }
@@ -459,6 +575,8 @@ int cim_writer_remove_xattr(struct cim_writer *w, uint32_t id, const char *name)
 		r = cim_node_get(w, id, &node);
 	if (r < 0)
 		return r;
+	if (cim_ntfs_xattr_is(name))
+		return set_ntfs(w, node, &(struct ntfs_set){ .name = name });
 	if (!drop_xattr(w, node, name))
 		return -ENODATA;
 	cim_node_touch(w, node, false);
