@@ -18,7 +18,8 @@ static const struct command {
 	int (*run)(int argc, char **argv);
 	const char *summary;
 } commands[] = {
-	{ "import", tool_import, "make an image from a tree of files" },
+	{ "import", tool_import, "make an image from a tree of files or a tar" },
+	{ "export", tool_export, "write an image as a tar" },
 	{ "ls", tool_ls, "list files of an image" },
 	{ "cat", tool_cat, "print files of an image" },
 	{ "info", tool_info, "say what images there are, or what an image consists of" },

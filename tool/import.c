@@ -8,10 +8,10 @@
 #include "config.h"
 
 #include "import.h"
+#include "signals.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,8 +33,6 @@ struct import_options {
 	const char *dir, *name, *tree;
 };
 
-volatile sig_atomic_t import_signal;
-
 /* ---- what both imports share ---- */
 
 static bool is_hopeless(int err)
@@ -52,7 +50,7 @@ void import_report(struct import *im, const char *path, int err)
 
 bool import_is_over(const struct import *im)
 {
-	return import_signal || im->hopeless ||
+	return signal_caught || im->hopeless ||
 	       (im->n_errors >= IMPORT_ERRORS_MAX && !im->keep_going);
 }
 
@@ -116,24 +114,6 @@ int import_remove(struct import *im, uint32_t dir_id, const char *name, uint32_t
 
 /* ---- the command ---- */
 
-static void on_signal(int number)
-{
-	import_signal = number;
-}
-
-/* Signals end the walk in order; one that whoever started us had ignored stays ignored. */
-static void catch_signals(void)
-{
-	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
-	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART }, old;
-
-	for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++)
-		if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
-			sigaction(numbers[i], &action, NULL);
-	/* A file-size limit is an error of a write, not the end. */
-	signal(SIGXFSZ, SIG_IGN);
-}
-
 static void print_summary(const struct import *im, const char *name, double seconds)
 {
 	char size[TOOL_SIZE];
@@ -148,13 +128,13 @@ static void tell_committed(const struct import *im, const struct import_options 
 {
 	int n_errors = im->n_errors;
 
-	if (import_signal)
+	if (signal_caught)
 		fprintf(stderr, "cimfs: %s: the interrupt came too late, the image is committed\n",
 			o->name);
 	if (n_errors > 0)
 		fprintf(stderr, "cimfs: %s: made without %d entr%s that %s left out\n", o->name,
 			n_errors, n_errors > 1 ? "ies" : "y", n_errors > 1 ? "were" : "was");
-	if (!import_signal && !o->quiet)
+	if (!signal_caught && !o->quiet)
 		print_summary(im, o->name, seconds);
 }
 
@@ -166,7 +146,7 @@ static void tell_failed(const struct import *im, const struct import_options *o,
 
 	if (committing)
 		tool_error(o->name, NULL, r);
-	else if (import_signal)
+	else if (signal_caught)
 		fprintf(stderr, "cimfs: %s: not made: interrupted\n", o->name);
 	else if (r < 0)
 		fprintf(stderr, "cimfs: %s: not made\n", o->name);
@@ -180,7 +160,7 @@ static void tell_failed(const struct import *im, const struct import_options *o,
 static int finish(struct import *im, const struct import_options *o, int r)
 {
 	bool committing =
-		r == 0 && !import_signal && !im->hopeless && (im->n_errors == 0 || im->keep_going);
+		r == 0 && !signal_caught && !im->hopeless && (im->n_errors == 0 || im->keep_going);
 
 	if (committing) {
 		progress_phase(&im->progress, "committing");
@@ -193,7 +173,7 @@ static int finish(struct import *im, const struct import_options *o, int r)
 		return im->n_errors > 0 ? TOOL_FAILED : EXIT_SUCCESS;
 	}
 	tell_failed(im, o, committing, r);
-	return import_signal ? 128 + import_signal : TOOL_FAILED;
+	return signal_caught ? 128 + signal_caught : TOOL_FAILED;
 }
 
 /* @tree_fd: taken; -1: it is a tar */
@@ -209,7 +189,7 @@ static int run_import(struct import *im, const struct import_options *o, int tre
 	im->keep_going = o->keep_going;
 
 	progress_init(&im->progress, !o->quiet);
-	catch_signals();
+	signals_catch();
 	if (tree_fd >= 0)
 		walk_tree(im, o->tree, tree_fd);
 	else

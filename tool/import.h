@@ -7,7 +7,6 @@
 #define CIMFS_IMPORT_H
 
 #include <glib.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/types.h>
@@ -31,9 +30,6 @@ struct import {
 	_Atomic(int) n_errors;
 	_Atomic(bool) hopeless; /* an error that all that follows would meet too */
 };
-
-/* The signal that ends an import; a handler sets it. */
-extern volatile sig_atomic_t import_signal;
 
 /** import_report - count an error and print it, up to a limit; in any thread */
 void import_report(struct import *im, const char *path, int err);

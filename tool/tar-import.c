@@ -24,6 +24,7 @@
 
 #include "acl.h"
 #include "error.h"
+#include "signals.h"
 #include "tar-acl.h"
 #include "tar-read.h"
 #include "tool.h"
@@ -47,7 +48,8 @@
 
 /* A directory into which something came, or that the archive has: what it shall be at the end. */
 struct dir_state {
-	bool named; /* the archive has an entry of it, or made it */
+	bool named;     /* the archive has an entry of it */
+	char *spelling; /* there; NULL: as the image has it */
 	unsigned int mask;
 	struct cim_attr attr;
 	void *acl; /* the default ACL; NULL: none */
@@ -92,7 +94,7 @@ static bool reader_waits(void *arg)
 	struct tar_import *ti = arg;
 
 	progress_tick(&ti->im->progress);
-	return import_signal;
+	return signal_caught;
 }
 
 /* ---- names ---- */
@@ -150,6 +152,7 @@ static void dir_state_free(void *p)
 {
 	struct dir_state *d = p;
 
+	g_free(d->spelling);
 	g_free(d->acl);
 	g_free(d);
 }
@@ -249,12 +252,35 @@ static int found_folded(const char *spelling)
 		spelling);
 }
 
-static bool is_from_archive(const struct tar_import *ti, uint32_t dir_id, uint32_t id)
+static char *claim_key(uint32_t dir_id, const char *name, size_t n)
 {
-	gint64 key = (gint64)((uint64_t)dir_id << 32 | id);
-	const struct dir_state *d = g_hash_table_lookup(ti->dirs, GUINT_TO_POINTER(id));
+	return g_strdup_printf("%u/%.*s", dir_id, (int)n, name);
+}
 
-	return is_new(ti, id) || (d && d->named) || g_hash_table_contains(ti->claimed, &key);
+/* A name of a file of the base's that is the archive's all the same. */
+static bool is_claimed(const struct tar_import *ti, uint32_t dir_id, const char *name, size_t n)
+{
+	if (g_hash_table_size(ti->claimed) == 0)
+		return false;
+	g_autofree char *key = claim_key(dir_id, name, n);
+	return g_hash_table_contains(ti->claimed, key);
+}
+
+/* How the archive spells a name that it has given; 1 if it has not. */
+static int archive_spelling(struct tar_import *ti, uint32_t dir_id, const char *name, size_t n,
+			    uint32_t id, char *ret)
+{
+	const struct dir_state *d = dir_state(ti, id);
+
+	if (d && d->spelling) {
+		g_strlcpy(ret, d->spelling, CIM_NAME_BYTES + 1);
+		return 0;
+	}
+	int r = cim_writer_spelling(ti->im->writer, dir_id, name, n, ret);
+	if (r == 0 && !is_new(ti, id) && !(d && d->named) &&
+	    !is_claimed(ti, dir_id, ret, strlen(ret)))
+		return 1;
+	return r;
 }
 
 /* A name; -ENOENT; -EEXIST if it is the archive's own in another spelling. */
@@ -264,12 +290,12 @@ static int look_up(struct tar_import *ti, uint32_t dir_id, const char *name, siz
 	char spelling[CIM_NAME_BYTES + 1];
 	int r = cim_writer_lookup(ti->im->writer, dir_id, name, n, ret_id);
 
-	if (r < 0 || !ti->im->folds_case || !is_from_archive(ti, dir_id, *ret_id))
+	if (r < 0 || !ti->im->folds_case)
 		return r;
-	r = cim_writer_spelling(ti->im->writer, dir_id, name, n, spelling);
+	r = archive_spelling(ti, dir_id, name, n, *ret_id, spelling);
 	if (r == 0 && (strlen(spelling) != n || memcmp(spelling, name, n) != 0))
 		return found_folded(spelling);
-	return r;
+	return MIN(r, 0);
 }
 
 /*
@@ -339,7 +365,7 @@ static int hide(struct tar_import *ti, uint32_t dir_id, const char *name, uint32
 {
 	const struct dir_state *d = dir_state(ti, id);
 
-	if (is_new(ti, id) || (!d && is_from_archive(ti, dir_id, id)))
+	if (is_new(ti, id) || (!d && is_claimed(ti, dir_id, name, strlen(name))))
 		return 0;
 	if (!d)
 		return remove_name(ti, dir_id, name, id);
@@ -437,7 +463,21 @@ static int set_text_acl(struct tar_import *ti, uint32_t id, struct dir_state *d,
 	return err < 0 ? err : set_acl(ti, id, d, name, blob->data, blob->len);
 }
 
-/* "user.a%3Db" to "user.a=b"; false: it is wrong, or has a NUL. */
+/* What GNU tar does to names that would end the key too early: "user.a%3Db" is "user.a=b". */
+static char *decode_key(const char *key)
+{
+	GString *s = g_string_new(NULL);
+
+	for (const char *p = key; *p; p++) {
+		bool equals = strncmp(p, "%3D", 3) == 0, percent = strncmp(p, "%25", 3) == 0;
+
+		g_string_append_c(s, equals ? '=' : *p);
+		p += equals || percent ? 2 : 0;
+	}
+	return g_string_free(s, FALSE);
+}
+
+/* libarchive's way, where any byte may be a "%3D"; false: it is wrong, or has a NUL. */
 static bool decode_url(const char *text, GString *ret)
 {
 	for (const char *p = text; *p; p++) {
@@ -477,15 +517,16 @@ static int set_base64_xattr(struct tar_import *ti, uint32_t id, const char *key,
 static int apply_record(struct tar_import *ti, uint32_t id, struct dir_state *d,
 			const struct pax_record *r)
 {
-	const char *name = pax_key_after(r, XATTR_RECORD);
+	const char *key = pax_key_after(r, XATTR_RECORD);
+	g_autofree char *name = key ? decode_key(key) : NULL;
 
 	if (name && import_is_stored_xattr(name))
 		return g_str_has_prefix(name, "system.")
 			       ? set_acl(ti, id, d, name, r->value, r->value_size)
 			       : set_xattr(ti, id, name, r->value, r->value_size);
-	name = pax_key_after(r, XATTR_RECORD_B64);
-	if (name)
-		return set_base64_xattr(ti, id, name, r);
+	key = pax_key_after(r, XATTR_RECORD_B64);
+	if (key)
+		return set_base64_xattr(ti, id, key, r);
 	if (strcmp(r->key, SELINUX_RECORD) == 0)
 		return set_xattr(ti, id, SELINUX_XATTR, r->value, r->value_size);
 	if (strcmp(r->key, ACL_RECORD) == 0)
@@ -654,17 +695,17 @@ static int import_dir(struct tar_import *ti, const struct tar_entry *e, const st
 		return r;
 	struct dir_state *d = add_dir_state(ti, id);
 	d->named = true;
+	if (p && ti->im->folds_case && is_there)
+		d->spelling = g_strndup(p->name, p->n);
 	d->mask = SET_TIMES | (e->mode & S_ISGID ? CIM_SET_MODE : 0);
 	fill_attr(e, S_IFDIR, &d->attr);
 	return apply_records(ti, id, d, e);
 }
 
-static void claim(struct tar_import *ti, uint32_t dir_id, uint32_t id)
+static void claim(struct tar_import *ti, const struct place *p, uint32_t id)
 {
-	gint64 key = (gint64)((uint64_t)dir_id << 32 | id);
-
 	if (!is_new(ti, id))
-		g_hash_table_add(ti->claimed, g_memdup2(&key, sizeof(key)));
+		g_hash_table_add(ti->claimed, claim_key(p->dir_id, p->name, p->n));
 }
 
 static int find_target(struct tar_import *ti, const char *raw, uint32_t *ret_id)
@@ -703,7 +744,7 @@ static int import_link(struct tar_import *ti, const struct tar_entry *e, const s
 		return r;
 	r = look_up(ti, p->dir_id, p->name, p->n, &there);
 	if (r == 0 && there == id) {
-		claim(ti, p->dir_id, id);
+		claim(ti, p, id);
 		return 0;
 	}
 	if (r == 0)
@@ -719,7 +760,7 @@ static int import_link(struct tar_import *ti, const struct tar_entry *e, const s
 	if (r == 0)
 		r = cim_writer_set(ti->im->writer, id, CIM_SET_CHANGED, &attr);
 	if (r == 0)
-		claim(ti, p->dir_id, id);
+		claim(ti, p, id);
 	return r;
 }
 
@@ -856,7 +897,7 @@ int tar_import(struct import *im, const struct tar_options *options)
 		.im = im,
 		.options = options,
 		.dirs = g_hash_table_new_full(NULL, NULL, NULL, dir_state_free),
-		.claimed = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL),
+		.claimed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
 		.path = g_string_new(NULL),
 		.last_dir = g_string_new(NULL),
 		.chunk = g_malloc(CHUNK),
@@ -865,7 +906,7 @@ int tar_import(struct import *im, const struct tar_options *options)
 	cim_writer_info(im->writer, &info);
 	ti.base_last_id = info.base_last_id;
 	int r = run(&ti);
-	if (r < 0 && !import_signal)
+	if (r < 0 && !signal_caught)
 		progress_error(&im->progress,
 			       strcmp(options->file, "-") == 0 ? "standard input" : options->file,
 			       NULL, r);

@@ -18,6 +18,7 @@
 /* ---- commands: each takes its own name as argv[0] and returns the exit status ---- */
 
 int tool_import(int argc, char **argv);
+int tool_export(int argc, char **argv);
 int tool_ls(int argc, char **argv);
 int tool_cat(int argc, char **argv);
 int tool_info(int argc, char **argv);
