@@ -23,6 +23,7 @@
 #include "mounts.h"
 #include "ops.h"
 #include "util.h"
+#include "view-options.h"
 
 #define EXIT_USAGE 2
 
@@ -31,7 +32,7 @@
 
 struct options {
 	int foreground, debug, single, help, version;
-	unsigned int uid, gid, umask, fmask, dmask;
+	struct cim_view_options view;
 	bool shared; /* allow_other */
 	bool unsafe; /* suid or dev */
 	char *source, *mountpoint;
@@ -39,22 +40,15 @@ struct options {
 
 enum { KEY_DISCARD = FUSE_OPT_KEY_DISCARD, KEY_SHARED = 1, KEY_UNSAFE };
 
-#define UNSET UINT_MAX
 #define OPTION(t, p)                              \
 	{                                         \
 		t, offsetof(struct options, p), 1 \
-	}
-#define OPTION_N(t, p)                            \
-	{                                         \
-		t, offsetof(struct options, p), 0 \
 	}
 
 static const struct fuse_opt option_list[] = {
 	OPTION("-f", foreground), OPTION("-d", debug), OPTION("debug", debug), OPTION("-s", single),
 	OPTION("-h", help), OPTION("--help", help), OPTION("-V", version),
-	OPTION("--version", version), OPTION_N("uid=%u", uid), OPTION_N("gid=%u", gid),
-	OPTION_N("umask=%o", umask), OPTION_N("fmask=%o", fmask), OPTION_N("dmask=%o", dmask),
-	FUSE_OPT_KEY("allow_other", KEY_SHARED), FUSE_OPT_KEY("suid", KEY_UNSAFE),
+	OPTION("--version", version), FUSE_OPT_KEY("allow_other", KEY_SHARED), FUSE_OPT_KEY("suid", KEY_UNSAFE),
 	FUSE_OPT_KEY("dev", KEY_UNSAFE),
 	/* Of fstab, and meant for others. */
 	FUSE_OPT_KEY("defaults", KEY_DISCARD), FUSE_OPT_KEY("auto", KEY_DISCARD),
@@ -77,11 +71,26 @@ static void print_usage(void)
 	       "    -s                  serve one request at a time\n"
 	       "    -h, --help          this text\n"
 	       "    -V, --version       the version\n"
-	       "    -o uid=N,gid=N      owner of files that come without one, as from Windows\n"
-	       "    -o umask=M          permissions taken from such files (octal; default 022)\n"
-	       "    -o fmask=M,dmask=M  the same, of files and of directories\n"
 	       "    -o allow_other      let other users in; permissions are checked then\n"
-	       "    -o auto_unmount     unmount also when the daemon is killed\n");
+	       "    -o auto_unmount     unmount also when the daemon is killed\n"
+	       "\n"
+	       "How files are shown, above all those from Windows:\n"
+	       "    -o uid=N,gid=N      owner of files that come without one\n"
+	       "    -o forceuid,forcegid  ... and of all others\n"
+	       "    -o umask=M          permissions taken from files without a mode (octal; 022)\n"
+	       "    -o fmask=M,dmask=M  the same, of files and of directories\n"
+	       "    -o nometadata       as if no file had an owner and a mode of Linux\n"
+	       "    -o ignore_case      find a name in another case if it is not there in this one\n"
+	       "    -o hide_hid_files   do not list hidden files\n"
+	       "    -o windows_names    refuse new names that Windows forbids\n"
+	       "    -o streams_interface=HOW\n"
+	       "                        alternate data streams: xattr (user.S), windows (FILE:S),\n"
+	       "                        openxattr (S), none\n"
+	       "    -o abslinks=HOW     links to a drive of Windows: root (of the image), raw\n"
+	       "    -o symlinkroot=DIR  ... lead to DIR/c for C:\n"
+	       "    -o list_ntfs_xattrs  list the attributes system.ntfs_*, not only answer them\n"
+	       "    -o dosattrib        answer user.DOSATTRIB, as Samba and Wine want it\n"
+	       "    -o special_files=wsl  devices and pipes are made as WSL does, as always\n");
 }
 
 /* ---- options ---- */
@@ -102,6 +111,7 @@ static int take_word(struct options *o, const char *word)
 static int take_option(void *data, const char *arg, int key, struct fuse_args *args)
 {
 	struct options *o = data;
+	int r;
 
 	switch (key) {
 	case FUSE_OPT_KEY_NONOPT:
@@ -121,7 +131,8 @@ static int take_option(void *data, const char *arg, int key, struct fuse_args *a
 			cim_log(LOG_ERR, "option \"%s\" is unknown", arg);
 			return -1;
 		}
-		return 1; /* the last word is fuse_session_new()'s */
+		r = cim_view_options_take(&o->view, arg);
+		return r <= 0 ? r : 1; /* the last word is fuse_session_new()'s */
 	default:
 		return 1;
 	}
@@ -140,22 +151,8 @@ static bool parse_options(struct fuse_args *args, struct options *o)
 	}
 	if (o->debug)
 		o->foreground = 1;
-	if (o->umask != UNSET) {
-		o->fmask = o->fmask == UNSET ? o->umask : o->fmask;
-		o->dmask = o->dmask == UNSET ? o->umask : o->dmask;
-	}
+	cim_view_options_end(&o->view);
 	return true;
-}
-
-static struct cim_view view_of(const struct options *o)
-{
-	struct cim_view view = cim_view_default();
-
-	view.uid = o->uid != UNSET ? o->uid : view.uid;
-	view.gid = o->gid != UNSET ? o->gid : view.gid;
-	view.fmask = o->fmask != UNSET ? o->fmask & 07777 : view.fmask;
-	view.dmask = o->dmask != UNSET ? o->dmask & 07777 : view.dmask;
-	return view;
 }
 
 /* ---- what is mounted, and where ---- */
@@ -378,7 +375,7 @@ static int run(struct cim_daemon *d, struct fuse_args *args, struct options *o)
 
 static void init(struct cim_daemon *d, const struct options *o)
 {
-	d->view = view_of(o);
+	d->view = o->view.view;
 	d->shared = o->shared;
 	d->threaded = !o->single;
 	g_mutex_init(&d->told);
@@ -402,14 +399,13 @@ static void clear(struct cim_daemon *d)
 int main(int argc, char **argv)
 {
 	struct fuse_args args = FUSE_ARGS_INIT(argc, argv);
-	struct options o = {
-		.uid = UNSET, .gid = UNSET, .umask = UNSET, .fmask = UNSET, .dmask = UNSET
-	};
+	struct options o = { 0 };
 	struct cim_daemon d = { 0 };
 	int status = EXIT_SUCCESS;
 
 	open_standard_fds();
 	cim_log_open(LOG_NOTICE);
+	cim_view_options_init(&o.view);
 	bool usable = parse_options(&args, &o);
 	if (o.foreground)
 		cim_log_open(o.debug ? LOG_DEBUG : LOG_INFO);
@@ -426,6 +422,7 @@ int main(int argc, char **argv)
 		status = run(&d, &args, &o);
 		clear(&d);
 	}
+	cim_view_options_clear(&o.view);
 	g_free(o.source);
 	g_free(o.mountpoint);
 	fuse_opt_free_args(&args);
