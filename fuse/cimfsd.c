@@ -48,8 +48,8 @@ enum { KEY_DISCARD = FUSE_OPT_KEY_DISCARD, KEY_SHARED = 1, KEY_UNSAFE };
 static const struct fuse_opt option_list[] = {
 	OPTION("-f", foreground), OPTION("-d", debug), OPTION("debug", debug), OPTION("-s", single),
 	OPTION("-h", help), OPTION("--help", help), OPTION("-V", version),
-	OPTION("--version", version), FUSE_OPT_KEY("allow_other", KEY_SHARED), FUSE_OPT_KEY("suid", KEY_UNSAFE),
-	FUSE_OPT_KEY("dev", KEY_UNSAFE),
+	OPTION("--version", version), FUSE_OPT_KEY("allow_other", KEY_SHARED),
+	FUSE_OPT_KEY("suid", KEY_UNSAFE), FUSE_OPT_KEY("dev", KEY_UNSAFE),
 	/* Of fstab, and meant for others. */
 	FUSE_OPT_KEY("defaults", KEY_DISCARD), FUSE_OPT_KEY("auto", KEY_DISCARD),
 	FUSE_OPT_KEY("noauto", KEY_DISCARD), FUSE_OPT_KEY("user", KEY_DISCARD),

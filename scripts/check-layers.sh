@@ -7,7 +7,7 @@ set -eu
 # The rows, lowest first: modules of src/, or a whole directory as "fuse/".
 layers=(
 	"le util error tmpfile idmap"
-	"name upcase ea reparse acl mapping format sid sddl view windows"
+	"name upcase ea reparse acl mapping format sid sddl view symlink windows"
 	"lock posix store ntfs-xattr"
 	"image delete garbage objects region blobs"
 	"reader"

@@ -226,6 +226,10 @@ void cim_node_drop_data(struct cim_writer *w, struct cim_node *node);
  * under the lock */
 int cim_writer_store_all(struct cim_writer *w);
 
+/** cim_writer_depth - how many directories lead from a file's to the root now, or
+ * CIM_DEPTH_UNKNOWN (tree.c) */
+int cim_writer_depth(const struct cim_writer *w, uint32_t id);
+
 /** cim_node_set_attr - cim_writer_set() but for the size (tree.c) */
 int cim_node_set_attr(struct cim_writer *w, struct cim_node *node, unsigned int mask,
 		      const struct cim_attr *attr);

@@ -13,6 +13,7 @@
 
 #include "error.h"
 #include "ntfs-xattr.h"
+#include "symlink.h"
 
 #define MAX_SYMLINKS 40 /* as the kernel's */
 #define MAX_SPARSE_RUNS \
@@ -38,8 +39,27 @@ void cim_file_reparse(const struct cim_image *img, const struct cim_entry *e, co
 		(void)cim_image_counted(img, e->reparse_off, ret, ret_size);
 }
 
+/* How many directories lead from an entry's to the root; CIM_DEPTH_UNKNOWN if they do not. */
+static int depth_of(const struct cim_image *img, const struct cim_entry *e)
+{
+	struct cim_entry dir = *e;
+
+	for (int depth = 0; depth <= CIM_DEPTH_MAX; depth++) {
+		uint32_t id = dir.parent_id;
+
+		if (id == img->fs.root_id)
+			return depth;
+		/* Entries of version 1 do not say where they are. */
+		if (id == 0 || cim_image_entry(img, id, &dir) < 0)
+			break;
+	}
+	return CIM_DEPTH_UNKNOWN;
+}
+
+#define DEPTH_OF_ENTRY (-2) /* as @depth: by the entry's parent */
+
 /* The reparse point of an entry, if it has one that can be understood. */
-static bool parse_reparse(const struct cim_image *img, const struct cim_entry *e,
+static bool parse_reparse(const struct cim_image *img, const struct cim_entry *e, int depth,
 			  struct cim_reparse *ret, char *ret_target)
 {
 	const uint8_t *buf;
@@ -48,7 +68,13 @@ static bool parse_reparse(const struct cim_image *img, const struct cim_entry *e
 	if (!e->reparse_off && !e->reparse_tag)
 		return false;
 	cim_file_reparse(img, e, &buf, &size);
-	return cim_reparse_parse(buf, size, e->reparse_tag, ret, ret_target) == 0;
+	if (cim_reparse_parse(buf, size, e->reparse_tag, ret, ret_target) < 0)
+		return false;
+	if (!cim_symlink_has_place(ret))
+		return true;
+	if (depth == DEPTH_OF_ENTRY)
+		depth = depth_of(img, e);
+	return cim_symlink_show(&img->view, ret, buf, size, depth, ret_target) >= 0;
 }
 
 /* Bytes of a file with holes that take space, from the region file; all of them where it cannot
@@ -80,7 +106,7 @@ int cim_file_attr_stored(const struct cim_image *img, uint32_t id, const struct 
 	struct cim_reparse rp;
 	const uint8_t *ea;
 	size_t ea_size;
-	bool has_rp = parse_reparse(img, e, &rp, target);
+	bool has_rp = parse_reparse(img, e, DEPTH_OF_ENTRY, &rp, target);
 
 	cim_file_eas(img, e, &ea, &ea_size);
 	*ret = (struct cim_attr){
@@ -139,34 +165,40 @@ int cim_file_attr(const struct cim_image *img, uint32_t id, struct cim_attr *ret
 }
 
 /* A symlink that is no reparse point: LXATTRB says that it is one, and its data is the target. */
-static bool is_old_symlink(const struct cim_image *img, uint32_t id, const struct cim_entry *e)
+static bool is_old_symlink(const struct cim_image *img, const struct cim_entry *e)
 {
 	struct cim_attr attr;
 
-	return e->data.size > 0 && cim_file_attr_stored(img, id, e, &attr) == 0 &&
+	return e->data.size > 0 && cim_file_attr_stored(img, 0, e, &attr) == 0 &&
 	       S_ISLNK(attr.posix.mode);
 }
 
-int cim_file_readlink(const struct cim_image *img, uint32_t id, char *ret)
+int cim_file_readlink_at(const struct cim_image *img, const struct cim_entry *e, int depth,
+			 char *ret)
 {
 	struct cim_reparse rp;
-	struct cim_entry e;
-	int r = cim_image_entry(img, id, &e);
 
-	if (r < 0)
-		return r;
-	bool has_rp = parse_reparse(img, &e, &rp, ret);
-	if (has_rp ? rp.type != S_IFLNK : !is_old_symlink(img, id, &e))
+	bool has_rp = parse_reparse(img, e, depth, &rp, ret);
+
+	if (has_rp ? rp.type != S_IFLNK : !is_old_symlink(img, e))
 		return -EINVAL;
 	if (has_rp && !rp.target_is_data)
 		return (int)strlen(ret);
-	ssize_t n = cim_stream_read(img, &e.data, 0, ret, CIM_SYMLINK_MAX);
+	ssize_t n = cim_stream_read(img, &e->data, 0, ret, CIM_SYMLINK_MAX);
 	if (n < 0)
 		return (int)n;
 	ret[n] = '\0';
 	if (n == 0 || strlen(ret) != (size_t)n)
-		return cim_fail(CIM_ECORRUPT, "the target of symlink %u is empty or has a NUL", id);
+		return cim_fail(CIM_ECORRUPT, "the target of a symlink is empty or has a NUL");
 	return (int)n;
+}
+
+int cim_file_readlink(const struct cim_image *img, uint32_t id, char *ret)
+{
+	struct cim_entry e;
+	int r = cim_image_entry(img, id, &e);
+
+	return r < 0 ? r : cim_file_readlink_at(img, &e, DEPTH_OF_ENTRY, ret);
 }
 
 static bool whole_ea_list(const uint8_t *eas, size_t size)

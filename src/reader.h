@@ -44,6 +44,11 @@ int cim_file_attr_stored(const struct cim_image *img, uint32_t id, const struct 
  */
 int cim_file_readlink(const struct cim_image *img, uint32_t id, char *ret);
 
+/** cim_file_readlink_at - the same for an entry at hand, of a link that is @depth directories
+ * below the root */
+int cim_file_readlink_at(const struct cim_image *img, const struct cim_entry *e, int depth,
+			 char *ret);
+
 /** cim_file_eas - the EA list of an entry, as it lies; size 0 if it has none or it is damaged */
 void cim_file_eas(const struct cim_image *img, const struct cim_entry *e, const uint8_t **ret,
 		  size_t *ret_size);

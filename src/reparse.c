@@ -194,8 +194,10 @@ static int decode_absolute(struct span name, struct cim_reparse *ret, char *ret_
 			break;
 		}
 	}
-	if (name_starts_with_drive(name))
+	if (name_starts_with_drive(name)) {
+		ret->drive = (char)(name_unit(name, 0) | ('a' ^ 'A'));
 		span_skip(&name, 4);
+	}
 
 	int r = decode_target(name, '\\', true, ret_target);
 	if (r < 0)
@@ -259,8 +261,10 @@ static int parse_symlink(struct span data, struct cim_reparse *ret, char *ret_ta
 
 	bool relative = cim_get32(link->flags) & SYMLINK_RELATIVE;
 	bool from_volume_root = relative && name_unit(substitute, 0) == '\\';
-	if (from_volume_root || (!relative && !is_ntfs3_symlink(substitute, print)))
+	if (from_volume_root || (!relative && !is_ntfs3_symlink(substitute, print))) {
+		ret->same_volume = from_volume_root;
 		return decode_absolute(substitute, ret, ret_target);
+	}
 
 	r = decode_target(relative ? substitute : print, '\\', false, ret_target);
 	if (r < 0)
@@ -278,6 +282,30 @@ static int parse_mount_point(struct span data, struct cim_reparse *ret, char *re
 
 	int r = parse_names(data, sizeof(struct reparse_names), &substitute, &print);
 	return r < 0 ? r : decode_absolute(substitute, ret, ret_target);
+}
+
+static int raw_target(struct span data, size_t fixed_size, uint32_t tag, char *ret)
+{
+	uint16_t units[CIM_SYMLINK_MAX];
+	char bytes[3 * CIM_SYMLINK_MAX];
+	struct span substitute, print;
+	size_t n = 0;
+
+	if (data.size < fixed_size)
+		return too_short(data, tag);
+	int r = parse_names(data, fixed_size, &substitute, &print);
+	if (r < 0)
+		return r;
+	for (; n < CIM_SYMLINK_MAX && n < substitute.size / 2; n++)
+		units[n] = name_unit(substitute, n);
+	size_t size = cim_name_plain(units, n, bytes);
+	if (n < substitute.size / 2 || size == 0 || size > CIM_SYMLINK_MAX ||
+	    memchr(bytes, '\0', size))
+		return cim_fail(CIM_ECORRUPT, "a symlink target of %zu units cannot be shown",
+				substitute.size / 2);
+	memcpy(ret, bytes, size);
+	ret[size] = '\0';
+	return (int)size;
 }
 
 static int parse_lx_symlink(struct span data, struct cim_reparse *ret, char *ret_target)
@@ -387,24 +415,43 @@ static int parse_data(struct span data, uint32_t tag, struct cim_reparse *ret, c
 	}
 }
 
+/* The tag of a buffer, and what stands behind its header. */
+static int parse_header(const void *buf, size_t size, uint32_t *ret_tag, struct span *ret)
+{
+	const struct reparse_header *h = buf;
+	struct span whole = { buf, size };
+
+	if (size < sizeof(*h))
+		return cim_fail(CIM_ECORRUPT, "a reparse buffer of %zu bytes", size);
+	*ret_tag = cim_get32(h->tag);
+	size_t fixed_size = sizeof(*h) + (*ret_tag & TAG_MICROSOFT ? 0 : GUID_SIZE);
+	return sub_span(whole, fixed_size, cim_get16(h->data_size), ret);
+}
+
+int cim_reparse_raw_target(const void *buf, size_t size, char *ret)
+{
+	struct span data;
+	uint32_t tag;
+	int r = parse_header(buf, size, &tag, &data);
+
+	if (r < 0)
+		return r;
+	if (tag == CIM_TAG_SYMLINK)
+		return raw_target(data, sizeof(struct reparse_symlink), tag, ret);
+	if (tag == CIM_TAG_MOUNT_POINT)
+		return raw_target(data, sizeof(struct reparse_names), tag, ret);
+	return -EINVAL;
+}
+
 int cim_reparse_parse(const void *buf, size_t size, uint32_t tag, struct cim_reparse *ret,
 		      char *ret_target)
 {
 	struct cim_reparse found = { 0 };
 	struct span data = { buf, size };
-	int r;
+	int r = size ? parse_header(buf, size, &tag, &data) : 0;
 
-	if (size) {
-		const struct reparse_header *h = buf;
-		if (size < sizeof(*h))
-			return cim_fail(CIM_ECORRUPT, "a reparse buffer of %zu bytes", size);
-
-		tag = cim_get32(h->tag);
-		size_t fixed_size = sizeof(*h) + (tag & TAG_MICROSOFT ? 0 : GUID_SIZE);
-		r = sub_span(data, fixed_size, cim_get16(h->data_size), &data);
-		if (r < 0)
-			return r;
-	}
+	if (r < 0)
+		return r;
 	r = parse_data(data, tag, &found, ret_target);
 	if (r < 0)
 		return r;

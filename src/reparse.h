@@ -30,7 +30,9 @@ struct cim_reparse {
 	bool has_rdev; /* NFS tags carry the device; LX_CHR and LX_BLK have it in $LXDEV */
 	uint32_t major, minor;
 	bool target_is_data; /* LX_SYMLINK version 1: the target is the file's data */
-	bool absolute;       /* target is "/…" made from an absolute Windows path */
+	bool absolute;       /* target is "/…", a path from the root of a volume of Windows */
+	bool same_volume;    /* ... of the one that the link is in */
+	char drive;          /* ... of the one with this lower-case letter; 0: it has none */
 };
 
 /**
@@ -44,7 +46,7 @@ struct cim_reparse {
  * LX_SYMLINK targets are bytes as they are.  SYMLINK (relative): '\' to '/', each component
  * through cim_name_decode().  SYMLINK (absolute) and MOUNT_POINT: the prefix (\??\, \\?\,
  * \DosDevices\, \GLOBAL??\) and drive letter are dropped and the rest is "/…"; so is a relative
- * one that begins with '\', the root of its volume.  The oddity of
+ * one that begins with '\', the root of its volume.  cim_symlink_show() knows where that is.  The oddity of
  * ntfs3 (flags 0, \??\ + a relative target) is read from the print name.
  *
  * Returns 0 (unknown tags: type 0), or -CIM_ECORRUPT (a length or offset lies, a target is
@@ -62,6 +64,13 @@ int cim_reparse_parse(const void *buf, size_t size, uint32_t tag, struct cim_rep
  * Returns 0 or -EINVAL.
  */
 int cim_reparse_check(const void *buf, size_t size);
+
+/**
+ * cim_reparse_raw_target - the target of a SYMLINK or MOUNT_POINT as it is stored
+ * @ret: room for CIM_SYMLINK_MAX + 1 bytes: generalised UTF-8, NUL-terminated
+ * Returns its length in bytes; -CIM_ECORRUPT as above, or -EINVAL (another tag).
+ */
+int cim_reparse_raw_target(const void *buf, size_t size, char *ret);
 
 /**
  * cim_reparse_lx_symlink - an LX_SYMLINK version 2 buffer, byte-exact

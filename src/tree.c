@@ -10,6 +10,7 @@
 #include "acl.h"
 #include "error.h"
 #include "node.h"
+#include "symlink.h"
 #include "util.h"
 
 #define MAX_DEPTH \
@@ -22,17 +23,58 @@ uint32_t cim_writer_root(const struct cim_writer *w)
 
 /* ---- looking ---- */
 
+int cim_writer_depth(const struct cim_writer *w, uint32_t id)
+{
+	struct cim_entry e;
+
+	for (int depth = -1; depth <= CIM_DEPTH_MAX; depth++) {
+		const struct cim_node *node = cim_node_find(w, id);
+
+		if (id == w->root_id)
+			return depth;
+		if (!node && (id == 0 || id > w->base_last_id ||
+			      cim_image_entry(w->base, id, &e) < 0))
+			break;
+		id = node ? node->parent_id : e.parent_id;
+	}
+	return CIM_DEPTH_UNKNOWN;
+}
+
+static int readlink_locked(struct cim_writer *w, uint32_t id, char *ret)
+{
+	const struct cim_node *node = cim_node_find(w, id);
+	struct cim_entry e;
+
+	if (node && !S_ISLNK(node->mode))
+		return -EINVAL;
+	if (node && node->reparse_from != CIM_FROM_BASE && !node->link.target)
+		return cim_node_readlink(w, node, ret);
+	if (node && node->reparse_from != CIM_FROM_BASE)
+		return snprintf(ret, CIM_SYMLINK_MAX + 1, "%s", node->link.target);
+	int r = id && id <= w->base_last_id ? cim_image_entry(w->base, id, &e) : -ESTALE;
+	return r < 0 ? r : cim_file_readlink_at(w->base, &e, cim_writer_depth(w, id), ret);
+}
+
 static int attr_locked(struct cim_writer *w, uint32_t id, struct cim_attr *ret)
 {
 	const struct cim_node *node = cim_node_find(w, id);
+	char target[CIM_SYMLINK_MAX + 1];
+	int r = 0;
 
-	if (node) {
+	if (node)
 		cim_node_attr(w, node, ret);
-		return 0;
-	}
-	if (id == 0 || id > w->base_last_id)
+	else if (id == 0 || id > w->base_last_id)
 		return -ESTALE;
-	return cim_file_attr(w->base, id, ret);
+	else
+		r = cim_file_attr(w->base, id, ret);
+	/* What Windows' links are shown as depends on where they are now. */
+	if (r == 0 && S_ISLNK(ret->posix.mode) && !(node && node->link.target)) {
+		int n = readlink_locked(w, id, target);
+
+		if (n > 0)
+			ret->size = (uint64_t)n;
+	}
+	return r;
 }
 
 int cim_writer_attr(struct cim_writer *w, uint32_t id, struct cim_attr *ret)
@@ -85,18 +127,9 @@ int cim_writer_spelling(struct cim_writer *w, uint32_t dir_id, const char *name,
 int cim_writer_readlink(struct cim_writer *w, uint32_t id, char *ret)
 {
 	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&w->lock);
-	const struct cim_node *node = cim_node_find(w, id);
 	int r = cim_writer_usable(w);
 
-	if (r < 0)
-		return r;
-	if (!node || (S_ISLNK(node->mode) && node->reparse_from == CIM_FROM_BASE))
-		return id && id <= w->base_last_id ? cim_file_readlink(w->base, id, ret) : -ESTALE;
-	if (!S_ISLNK(node->mode))
-		return -EINVAL;
-	if (!node->link.target)
-		return cim_node_readlink(w, node, ret);
-	return snprintf(ret, CIM_SYMLINK_MAX + 1, "%s", node->link.target);
+	return r < 0 ? r : readlink_locked(w, id, ret);
 }
 
 static int list_base(struct cim_writer *w, const struct cim_links *links, const struct cim_dir *dir,

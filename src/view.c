@@ -7,7 +7,5 @@
 
 struct cim_view cim_view_default(void)
 {
-	return (struct cim_view){
-		.uid = getuid(), .gid = getgid(), .fmask = 022, .dmask = 022
-	};
+	return (struct cim_view){ .uid = getuid(), .gid = getgid(), .fmask = 022, .dmask = 022 };
 }

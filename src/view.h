@@ -28,15 +28,16 @@ enum cim_view_abslinks {
 };
 
 struct cim_view {
-	uint32_t uid, gid;     /* of files that have none */
-	uint32_t fmask, dmask; /* permission bits taken away from files, directories without a mode */
+	uint32_t uid, gid; /* of files that have none */
+	uint32_t fmask,
+		dmask; /* permission bits taken away from files, directories without a mode */
 	bool force_uid, force_gid; /* uid, gid of all files */
 	bool no_metadata;          /* owners and modes that are stored do not count */
-	bool ignore_case;     /* a name that is not there may be there in another case */
-	bool hide_hidden;     /* hidden files are not listed */
-	bool list_ntfs_xattrs; /* the virtual system.ntfs_* are listed */
-	bool dosattrib;        /* user.DOSATTRIB shows the attributes */
-	bool windows_names;    /* writers refuse names that Win32 forbids */
+	bool ignore_case;          /* a name that is not there may be there in another case */
+	bool hide_hidden;          /* hidden files are not listed */
+	bool list_ntfs_xattrs;     /* the virtual system.ntfs_* are listed */
+	bool dosattrib;            /* user.DOSATTRIB shows the attributes */
+	bool windows_names;        /* writers refuse names that Win32 forbids */
 	enum cim_view_streams streams;
 	enum cim_view_abslinks abslinks;
 	const char *symlink_root; /* borrowed; of CIM_ABSLINKS_DIR: an absolute path */

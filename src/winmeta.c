@@ -11,6 +11,7 @@
 
 #include "error.h"
 #include "node.h"
+#include "symlink.h"
 
 /* The descriptor of files that have none of their own: self-relative, DACL present, all offsets 0:
  * a NULL DACL, which allows everything.  An absent one is trouble on Windows (metadata.md §4.2). */
@@ -157,7 +158,8 @@ int cim_node_readlink(struct cim_writer *w, const struct cim_node *node, char *r
 		      rp.type != S_IFLNK))
 		return -EINVAL;
 	if (n > 0 && !rp.target_is_data)
-		return (int)strlen(ret);
+		return cim_symlink_show(&w->view, &rp, buf + 2, (size_t)n - 2,
+					cim_writer_depth(w, node->id), ret);
 	/* Without a buffer it is one by LXATTRB: its data is the target, too. */
 	ssize_t size = cim_data_read(w, &node->data, 0, ret, CIM_SYMLINK_MAX);
 	if (size < 0)

@@ -16,6 +16,7 @@
 #include "le.h"
 #include "reparse.h"
 #include "support.h"
+#include "symlink.h"
 
 #define N_ROWS(table) (sizeof(table) / sizeof((table)[0]))
 #define TARGET_ROOM   (CIM_SYMLINK_MAX + 1)
@@ -313,6 +314,61 @@ START_TEST(mount_point_becomes_a_path)
 	ck_assert_int_eq(parse(b.bytes, b.size, 0, &got, target), 0);
 	ck_assert_str_eq(target, "/x");
 	ck_assert(got.absolute);
+}
+END_TEST
+
+static const struct {
+	const char16_t *substitute;
+	bool relative;
+	enum cim_view_abslinks how;
+	const char *root; /* of CIM_ABSLINKS_DIR */
+	int depth;
+	const char *target;
+} shown_links[] = {
+	{ u"\\??\\C:\\x\\y", false, CIM_ABSLINKS_ROOT, NULL, 0, "x/y" },
+	{ u"\\??\\C:\\x\\y", false, CIM_ABSLINKS_ROOT, NULL, 1, "../x/y" },
+	{ u"\\??\\D:\\x\\y", false, CIM_ABSLINKS_ROOT, NULL, 3, "../../../x/y" },
+	{ u"\\??\\C:\\", false, CIM_ABSLINKS_ROOT, NULL, 0, "." },
+	{ u"\\??\\C:\\", false, CIM_ABSLINKS_ROOT, NULL, 2, "../.." },
+	{ u"\\??\\UNC\\srv\\x", false, CIM_ABSLINKS_ROOT, NULL, 1, "../UNC/srv/x" },
+	{ u"\\??\\C:\\x\\y", false, CIM_ABSLINKS_ROOT, NULL, CIM_DEPTH_UNKNOWN, "\\??\\C:\\x\\y" },
+	{ u"\\??\\C:\\x\\y", false, CIM_ABSLINKS_ROOT, NULL, CIM_DEPTH_MAX, "\\??\\C:\\x\\y" },
+	{ u"\\??\\C:\\x\uF03Ay", false, CIM_ABSLINKS_RAW, NULL, 1, "\\??\\C:\\x\xEF\x80\xBAy" },
+	{ u"\\??\\C:\\x\\y", false, CIM_ABSLINKS_DIR, "/mnt", 1, "/mnt/c/x/y" },
+	{ u"\\??\\z:\\", false, CIM_ABSLINKS_DIR, "/mnt", 1, "/mnt/z/" },
+	{ u"\\??\\C:\\x", false, CIM_ABSLINKS_DIR, "", 1, "/c/x" },
+	{ u"\\??\\UNC\\srv\\x", false, CIM_ABSLINKS_DIR, "/mnt", 1, "/mnt/UNC/srv/x" },
+	/* Of the same volume: no drive is meant, whatever drives are. */
+	{ u"\\x\\y", true, CIM_ABSLINKS_ROOT, NULL, 1, "../x/y" },
+	{ u"\\x\\y", true, CIM_ABSLINKS_RAW, NULL, 1, "../x/y" },
+	{ u"\\x\\y", true, CIM_ABSLINKS_DIR, "/mnt", 1, "../x/y" },
+	/* Relative ones are left alone. */
+	{ u"..\\x", true, CIM_ABSLINKS_RAW, NULL, 1, "../x" },
+	{ u"..\\x", true, CIM_ABSLINKS_DIR, "/mnt", 5, "../x" },
+};
+
+START_TEST(windows_link_is_shown_as_the_view_says)
+{
+	struct cim_view view = cim_view_default();
+	struct cim_reparse got;
+	struct buffer b;
+	char target[TARGET_ROOM];
+
+	view.abslinks = shown_links[_i].how;
+	view.symlink_root = shown_links[_i].root;
+	put_names(&b, CIM_TAG_SYMLINK, shown_links[_i].relative, shown_links[_i].substitute, u"",
+		  SUBSTITUTE_FIRST);
+	ck_assert_int_eq(parse(b.bytes, b.size, 0, &got, target), 0);
+	int n = cim_symlink_show(&view, &got, b.bytes, b.size, shown_links[_i].depth, target);
+	ck_assert_str_eq(target, shown_links[_i].target);
+	ck_assert_int_eq(n, strlen(target));
+	if (shown_links[_i].relative)
+		return;
+	put_names(&b, CIM_TAG_MOUNT_POINT, 0, shown_links[_i].substitute, u"", WITH_NULS);
+	ck_assert_int_eq(parse(b.bytes, b.size, 0, &got, target), 0);
+	n = cim_symlink_show(&view, &got, b.bytes, b.size, shown_links[_i].depth, target);
+	ck_assert_str_eq(target, shown_links[_i].target);
+	ck_assert_int_eq(n, strlen(target));
 }
 END_TEST
 
@@ -672,6 +728,7 @@ static Suite *suite(void)
 	tcase_add_test(t, symlink_lengths_are_limited);
 	tcase_add_loop_test(t, windows_symlink_becomes_a_path, 0, N_ROWS(windows_links));
 	tcase_add_test(t, mount_point_becomes_a_path);
+	tcase_add_loop_test(t, windows_link_is_shown_as_the_view_says, 0, N_ROWS(shown_links));
 	tcase_add_test(t, names_out_of_the_buffer_are_corrupt);
 	tcase_add_test(t, empty_or_endless_names_are_corrupt);
 	tcase_add_test(t, nul_in_a_target_is_corrupt);
