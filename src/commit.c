@@ -19,11 +19,18 @@ static int after(enum cim_commit_step step)
 	return cim_commit_test_hook ? cim_commit_test_hook(step) : 0;
 }
 
+static size_t image_size(const struct cim_writer *w)
+{
+	size_t n_parents = w->base ? w->base->n_sets : 0;
+
+	return sizeof(struct cim_image_disk) + n_parents * sizeof(struct cim_set_disk);
+}
+
 /* The image file: its header, the parents' sets, its own set. */
 static int write_image(struct cim_writer *w, uint64_t fs_off, struct cim_tmpfile *tmp)
 {
 	uint32_t n_parents = w->base ? w->base->n_sets : 0;
-	size_t size = sizeof(struct cim_image_disk) + n_parents * sizeof(struct cim_set_disk);
+	size_t size = image_size(w);
 	g_autofree uint8_t *image = g_malloc0(size);
 	struct cim_image_disk *head = (struct cim_image_disk *)image;
 	struct cim_set_disk *parents = (struct cim_set_disk *)(head + 1);
@@ -169,6 +176,9 @@ int cim_writer_commit(struct cim_writer *w)
 	int r = cim_writer_usable(w);
 	if (r == 0 && w->n_streams > 0)
 		r = cim_fail(CIM_ELOCKED, "a stream of the image is still being written; close it");
+	/* What the image shares must be there, or it would be none.  The writer can still be read. */
+	if (r == 0 && w->base)
+		r = cim_image_check_files(w->base);
 	if (r < 0)
 		return r;
 	r = prepare(w, &image);
@@ -180,7 +190,7 @@ int cim_writer_commit(struct cim_writer *w)
 	if (r == 0)
 		r = cim_region_sync(w->region);
 	if (r == 0)
-		r = sync_fd(image.fd, "the image file");
+		r = cim_tmpfile_sync(w->lock_fd, &image, image_size(w));
 	if (r == 0)
 		r = after(CIM_COMMIT_SYNCED);
 	cim_garbage_mark(&cim_region_set(w->region)->guid, mark);

@@ -376,3 +376,26 @@ bool cim_image_is_case_sensitive(const struct cim_image *img)
 {
 	return cim_upcase_is_identity(img->upcase.disk);
 }
+
+int cim_image_check_files(const struct cim_image *img)
+{
+	char name[CIM_FILE_NAME];
+	struct stat st;
+
+	for (uint32_t i = 0; i < img->n_sets; i++) {
+		const struct cim_regions *set = img->regions[i];
+
+		for (uint32_t k = 0; k < set->n; k++) {
+			if (!set->region[k].size)
+				continue;
+			cim_region_name(&set->guid, k, name);
+			if (fstatat(img->store->dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+			    !S_ISREG(st.st_mode) || (size_t)st.st_size != set->region[k].size)
+				return cim_fail(CIM_ECORRUPT,
+						"somebody has removed or changed \"%s\", which is "
+						"needed",
+						name);
+		}
+	}
+	return 0;
+}

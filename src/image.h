@@ -66,6 +66,12 @@ int cim_image_list_sets(struct cim_store *store, const char *name, struct cim_se
 int cim_image_examine(struct cim_store *store, const char *name, struct cim_set **ret,
 		      uint32_t *ret_n);
 
+/**
+ * cim_image_check_files - that its region files are still there, as long as when it was opened
+ * Those that were missing then may be missing now.  Returns 0 or -CIM_ECORRUPT.
+ */
+int cim_image_check_files(const struct cim_image *img);
+
 struct cim_image *cim_image_ref(struct cim_image *img);
 void cim_image_unref(struct cim_image *img);
 

@@ -24,6 +24,7 @@ struct region_file {
 	uint8_t *window;             /* WINDOW bytes, NULL in the data region */
 	uint64_t window_off;         /* where in the file the window's bytes belong */
 	uint64_t allocated;          /* the file has space up to here */
+	uint64_t ids_size;           /* bytes of the object ID file */
 };
 
 struct cim_region_writer {
@@ -665,6 +666,7 @@ static int write_ids(struct cim_region_writer *rw, uint32_t type)
 	r = cim_pwrite_full(f->ids.fd, &head, sizeof(head), 0);
 	if (r == 0)
 		r = cim_pwrite_full(f->ids.fd, table, (size_t)n * sizeof(*table), sizeof(head));
+	f->ids_size = sizeof(head) + (uint64_t)n * sizeof(*table);
 	return r < 0 ? cim_fail(-r, "cannot write an object ID file: %s", g_strerror(-r)) : 0;
 }
 
@@ -693,11 +695,16 @@ int cim_region_finish(struct cim_region_writer *rw)
 
 int cim_region_sync(struct cim_region_writer *rw)
 {
-	for (uint32_t i = 0; i < CIM_SET_REGIONS; i++)
-		if (fsync(rw->file[i].tmp.fd) < 0 || fsync(rw->file[i].ids.fd) < 0)
-			return cim_fail(errno, "cannot make the image's data durable: %s",
-					g_strerror(errno));
-	return 0;
+	int r = 0;
+
+	for (uint32_t i = 0; r == 0 && i < CIM_SET_REGIONS; i++) {
+		const struct region_file *f = &rw->file[i];
+
+		r = cim_tmpfile_sync(rw->dirfd, &f->tmp, f->tail);
+		if (r == 0)
+			r = cim_tmpfile_sync(rw->dirfd, &f->ids, f->ids_size);
+	}
+	return r;
 }
 
 int cim_region_link(struct cim_region_writer *rw)

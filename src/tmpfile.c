@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <glib.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "error.h"
 #include "util.h"
@@ -22,6 +23,24 @@ int cim_tmpfile_open(int dirfd, const char *tag, struct cim_tmpfile *ret)
 	if (ret->fd < 0)
 		return cim_fail(errno, "cannot create a file in the image directory: %s",
 				g_strerror(errno));
+	return 0;
+}
+
+int cim_tmpfile_sync(int dirfd, const struct cim_tmpfile *t, uint64_t size)
+{
+	struct stat st, named;
+
+	if (fsync(t->fd) < 0 || fstat(t->fd, &st) < 0)
+		return cim_fail(errno, "cannot make a file durable: %s", g_strerror(errno));
+	if ((uint64_t)st.st_size != size)
+		return cim_fail(CIM_ECORRUPT,
+				"somebody else has changed a file that was being written: it has %llu "
+				"bytes instead of %llu",
+				(unsigned long long)st.st_size, (unsigned long long)size);
+	if (t->name[0] && (fstatat(dirfd, t->name, &named, AT_SYMLINK_NOFOLLOW) < 0 ||
+			   named.st_ino != st.st_ino || named.st_dev != st.st_dev))
+		return cim_fail(CIM_ECORRUPT, "somebody else has removed or replaced \"%s\"",
+				t->name);
 	return 0;
 }
 

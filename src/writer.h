@@ -48,8 +48,9 @@ int cim_writer_open_path(const char *path, const char *existing, const char *new
  * cim_writer_commit - publish the tree under the name given at open
  *
  * When it returns 0 the image is there and durable, and the writer accepts nothing but close.  On
- * failure the directory is as before; -EEXIST and -ENOSPC may be tried again when the cause is
- * gone, after any other failure the writer accepts nothing but close.
+ * failure the directory is as before; -EEXIST, -ENOSPC, and -CIM_ECORRUPT where others removed or
+ * changed a file of the base, may be tried again when the cause is gone; after any other failure
+ * the writer accepts nothing but close.
  */
 int cim_writer_commit(struct cim_writer *w);
 
