@@ -81,15 +81,38 @@ static int check_may_write(fuse_req_t req)
 	return mode_allows(ctx, &st) ? 0 : -EACCES;
 }
 
+/*
+ * In a sticky directory a name is taken away by its file's owner or the directory's alone.  The
+ * system asks that of the daemon, and does not know for whom it acts.
+ */
+static int check_may_replace(const struct cim_daemon *d, const struct fuse_ctx *ctx,
+			     const char *name)
+{
+	struct stat dir, st;
+
+	if (ctx->uid == 0 || ctx->uid == geteuid() || cim_store_name_check(name) < 0)
+		return 0;
+	if (fstat(d->store->dirfd, &dir) < 0)
+		return -errno;
+	if (!(dir.st_mode & S_ISVTX) || dir.st_uid == ctx->uid ||
+	    fstatat(d->store->dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_uid == ctx->uid)
+		return 0;
+	return cim_fail(EACCES, "\"%s\" belongs to another user, and the directory is sticky",
+			name);
+}
+
 /* ---- requests ---- */
 
 static int run_create(struct cim_daemon *d, const struct fuse_ctx *ctx, const struct cim_request *q,
 		      char **ret_done)
 {
+	bool replaces = q->existing && (!q->new_name || strcmp(q->existing, q->new_name) == 0);
+	int r = replaces ? check_may_replace(d, ctx, q->existing) : 0;
 	struct cim_session *s;
-	int r = cim_sessions_create(&d->sessions, &d->slots, d->store, q->existing, q->new_name,
-				    q->cmp, &d->view, ctx->uid, ctx->pid, &s);
 
+	if (r == 0)
+		r = cim_sessions_create(&d->sessions, &d->slots, d->store, q->existing, q->new_name,
+					q->cmp, &d->view, ctx->uid, ctx->pid, &s);
 	if (r < 0)
 		return r;
 	*ret_done = g_strdup_printf(
@@ -136,11 +159,13 @@ static int run_close(struct cim_daemon *d, char **ret_done)
 	return 0;
 }
 
-static int run_delete(struct cim_daemon *d, const struct cim_request *q, GPtrArray *gone,
-		      char **ret_done)
+static int run_delete(struct cim_daemon *d, const struct fuse_ctx *ctx, const struct cim_request *q,
+		      GPtrArray *gone, char **ret_done)
 {
-	int r = cim_store_delete(d->store, q->name);
+	int r = check_may_replace(d, ctx, q->name);
 
+	if (r == 0)
+		r = cim_store_delete(d->store, q->name);
 	if (r < 0)
 		return r;
 	*ret_done = g_strdup_printf("image \"%s\" is deleted", q->name);
@@ -160,7 +185,7 @@ static int run(struct cim_daemon *d, const struct fuse_ctx *ctx, const struct ci
 	case CIM_VERB_CLOSE:
 		return run_close(d, ret_done);
 	case CIM_VERB_DELETE:
-		return run_delete(d, q, gone, ret_done);
+		return run_delete(d, ctx, q, gone, ret_done);
 	}
 	return -EINVAL;
 }
