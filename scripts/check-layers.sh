@@ -9,11 +9,11 @@ layers=(
 	"le util error tmpfile idmap"
 	"name upcase ea reparse acl mapping format sid sddl view symlink windows"
 	"lock posix store ntfs-xattr"
-	"image delete garbage objects region blobs"
+	"image delete garbage objects region region-compact region-guid region-private blobs"
 	"reader"
 	"fsck fsck-data fsck-entry fsck-image fsck-private fsck-tree treehash"
 	"content"
-	"writer node tree create data streams xattr winmeta encode commit"
+	"writer node tree create data streams xattr winmeta order encode commit"
 	"cimfs hresult api"
 	"fuse/ tool/"
 )

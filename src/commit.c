@@ -132,6 +132,8 @@ static int prepare(struct cim_writer *w, struct cim_tmpfile *image)
 
 	if (r == 0)
 		r = cim_writer_store_all(w);
+	if (r == 0 && w->consistent)
+		cim_order_arrange(w);
 	if (r == 0)
 		r = cim_region_seal(w->region);
 	if (r == 0)

@@ -48,7 +48,17 @@ static int compare_ids(gconstpointer a, gconstpointer b)
 	return (x->id > y->id) - (x->id < y->id);
 }
 
-/* Number the new files in the order in which they were made, and gather all that must be written.
+static void number_new(struct encoder *e, struct cim_node *node)
+{
+	if (!node || node->n_links == 0 || e->final[node->id - e->w->base_last_id - 1])
+		return;
+	e->final[node->id - e->w->base_last_id - 1] = ++e->last_id;
+	g_ptr_array_add(e->changed, node);
+}
+
+/*
+ * Number the new files in the order in which they were made (in a consistent image by their names),
+ * and gather all that must be written.
  */
 static void number_files(struct encoder *e)
 {
@@ -69,14 +79,11 @@ static void number_files(struct encoder *e)
 	g_ptr_array_sort(e->changed, compare_ids);
 	e->final = g_new0(uint32_t, MAX(w->new_nodes->len, 1));
 	e->last_id = w->base_last_id;
-	for (guint i = 0; i < w->new_nodes->len; i++) {
-		struct cim_node *node = g_ptr_array_index(w->new_nodes, i);
-
-		if (!node || node->n_links == 0)
-			continue;
-		e->final[i] = ++e->last_id;
-		g_ptr_array_add(e->changed, node);
-	}
+	g_autoptr(GArray) ids = w->consistent ? cim_order_of_names(w) : NULL;
+	for (guint i = 0; ids && i < ids->len; i++)
+		number_new(e, cim_node_find(w, g_array_index(ids, uint32_t, i)));
+	for (guint i = 0; i < w->new_nodes->len; i++)
+		number_new(e, g_ptr_array_index(w->new_nodes, i));
 }
 
 /* ---- link tables ---- */
@@ -494,6 +501,7 @@ int cim_encode(struct cim_writer *w, uint64_t *ret_fs_off)
 {
 	struct encoder e = { .w = w };
 
+	cim_region_restart_metadata(w->region);
 	number_files(&e);
 	e.security = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
 	e.entries = g_array_sized_new(FALSE, FALSE, sizeof(struct cim_entry), e.changed->len);

@@ -147,8 +147,17 @@ void cim_node_mark(struct cim_writer *w, struct cim_node *node)
 	node->changed_entry = true;
 }
 
+uint64_t cim_writer_now(const struct cim_writer *w)
+{
+	return w->consistent ? CIM_TICKS_UNIX : cim_ticks_now();
+}
+
 void cim_node_touch(struct cim_writer *w, struct cim_node *node, bool data)
 {
+	if (w->consistent) { /* times are those that were given */
+		cim_node_mark(w, node);
+		return;
+	}
 	node->changed = cim_ticks_now();
 	if (data)
 		node->written = node->changed;

@@ -3,8 +3,8 @@
  * What a writer has in memory: nodes of the files that changed, and what changed in directories.
  *
  * Private to the files that make up the writer (writer.c, tree.c, create.c, data.c,
- * streams.c, xattr.c, winmeta.c, encode.c, commit.c).  All of it is guarded by writer->lock, but
- * for the data of contents.
+ * streams.c, xattr.c, winmeta.c, order.c, encode.c, commit.c).  All of it is guarded by
+ * writer->lock, but for the data of contents.
  *
  * A new file costs a struct cim_node, its name in a struct cim_dentry, and 8 bytes each in two
  * tables.
@@ -120,6 +120,7 @@ struct cim_writer {
 	struct cim_view view;   /* also the base's */
 	struct cim_upcase upcase;
 	bool case_sensitive;
+	bool consistent; /* nothing of when and how it was made is in the image */
 
 	GMutex lock; /* guards the rest */
 	enum cim_writer_state state;
@@ -158,6 +159,9 @@ void cim_node_set_mode(struct cim_node *node, uint32_t permissions);
 
 /** cim_node_mark - its entry must be written; times are the caller's business */
 void cim_node_mark(struct cim_writer *w, struct cim_node *node);
+
+/** cim_writer_now - the time of day; in a consistent image always 1970 */
+uint64_t cim_writer_now(const struct cim_writer *w);
 
 /** cim_node_touch - its entry changed now: ctime, and mtime too where @data */
 void cim_node_touch(struct cim_writer *w, struct cim_node *node, bool data);
@@ -304,6 +308,15 @@ void cim_streams_remove(struct cim_writer *w, struct cim_node *node, guint i);
 void cim_streams_put(struct cim_writer *w, struct cim_node *node, const uint16_t *units, size_t n,
 		     const struct cim_data *data);
 int cim_node_load_streams(struct cim_writer *w, const struct cim_entry *e, struct cim_node *node);
+
+/* ---- the order of a consistent image (order.c) ---- */
+
+/** cim_order_of_names - IDs (uint32_t) of the new files that have names, in order; the directory of
+ * each becomes the first that has a name of it */
+GArray *cim_order_of_names(struct cim_writer *w);
+
+/** cim_order_arrange - the data comes to lie in the order of its files */
+void cim_order_arrange(struct cim_writer *w);
 
 /* ---- encoding (encode.c) ---- */
 

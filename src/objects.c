@@ -172,6 +172,22 @@ int64_t cim_objects_add(struct cim_objects *o, const struct cim_object *object)
 	return o->n++;
 }
 
+void cim_objects_forget(struct cim_objects *o, enum cim_region_type region)
+{
+	if (o->n_slots > 0)
+		memset(o->slots, 0, o->n_slots * sizeof(o->slots[0]));
+	for (uint32_t i = 0; i < o->n; i++) {
+		struct cim_object *object = &o->object[i];
+
+		if (object->region == region) {
+			object->refs = 0;
+			object->has_digest = false;
+		} else if (object->has_digest) {
+			insert(o, i);
+		}
+	}
+}
+
 void cim_objects_clear(struct cim_objects *o)
 {
 	g_free(o->object);

@@ -61,6 +61,9 @@ int64_t cim_objects_find(const struct cim_objects *o, bool metadata,
 
 /** cim_objects_add - a new object with one reference; its number, or -ENOMEM */
 int64_t cim_objects_add(struct cim_objects *o, const struct cim_object *object);
+
+/** cim_objects_forget - those of a region are not there any more; numbers stay */
+void cim_objects_forget(struct cim_objects *o, enum cim_region_type region);
 void cim_objects_clear(struct cim_objects *o);
 
 /**

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "region.h"
-
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,38 +8,11 @@
 #include <sys/stat.h>
 
 #include "error.h"
+#include "region-private.h"
 #include "util.h"
 
 #define WINDOW        (256 * 1024) /* bytes gathered before they are written, and allocated at once */
-#define COMPACT_MIN   (64 * 1024) /* bytes of dead space that are left alone */
-#define COMPACT_SHARE 8           /* … and less than one in this many of the file's */
 #define COMPARE_CHUNK (64 * 1024)
-
-struct region_file {
-	struct cim_tmpfile tmp, ids; /* the region file, and its object IDs */
-	uint64_t tail;               /* where the next object goes */
-	uint64_t dead;               /* bytes of objects without references, padding included */
-	uint8_t *window;             /* WINDOW bytes, NULL in the data region */
-	uint64_t window_off;         /* where in the file the window's bytes belong */
-	uint64_t allocated;          /* the file has space up to here */
-	uint64_t ids_size;           /* bytes of the object ID file */
-};
-
-struct cim_region_writer {
-	int dirfd;
-	struct cim_image *base;
-	struct cim_set set;
-	uint32_t first; /* region index of our region 0 */
-	GMutex lock;    /* guards the rest */
-	struct region_file file[CIM_SET_REGIONS];
-	struct cim_objects objects;
-	struct cim_known *known; /* opened with the first object that is looked for */
-	uint64_t n_bytes;
-	uint32_t n_busy; /* reads and writes of a region file that go on outside the lock */
-	GCond idle;      /* n_busy is 0 */
-	bool sealed;
-	bool linked;
-};
 
 /* ---- the files of a set ---- */
 
@@ -54,7 +25,7 @@ static int new_guid(struct cim_guid *ret)
 	return 0;
 }
 
-static int open_region(struct cim_region_writer *rw, uint32_t type)
+int cim_region_open_file(struct cim_region_writer *rw, uint32_t type)
 {
 	struct region_file *f = &rw->file[type];
 	struct cim_region_disk head = { .index = cim_put16((uint16_t)type), .type = (uint8_t)type };
@@ -97,7 +68,7 @@ int cim_region_writer_new(int dirfd, struct cim_image *base, struct cim_region_w
 	if (r == 0)
 		r = new_guid(&rw->set.guid);
 	for (uint32_t i = 0; r == 0 && i < CIM_SET_REGIONS; i++)
-		r = open_region(rw, i);
+		r = cim_region_open_file(rw, i);
 	if (r < 0) {
 		cim_region_writer_free(rw);
 		return r;
@@ -116,6 +87,7 @@ void cim_region_writer_free(struct cim_region_writer *rw)
 		g_free(rw->file[i].window);
 	}
 	cim_objects_clear(&rw->objects);
+	g_free(rw->rank);
 	cim_known_close(rw->known);
 	cim_image_unref(rw->base);
 	g_cond_clear(&rw->idle);
@@ -135,18 +107,7 @@ uint64_t cim_region_bytes(struct cim_region_writer *rw)
 	return rw->n_bytes;
 }
 
-static uint64_t align_up(uint64_t n, uint64_t to)
-{
-	return (n + to - 1) & ~(to - 1);
-}
-
-/* What an object takes from its region file. */
-static uint64_t footprint(uint32_t type, uint64_t size)
-{
-	return align_up(size, type == CIM_REGION_DATA ? CIM_DATA_ALIGN : CIM_SMALL_ALIGN);
-}
-
-static int flush_window(struct region_file *f)
+int cim_region_flush(struct region_file *f)
 {
 	int r = 0;
 
@@ -190,7 +151,7 @@ static int append(struct cim_region_writer *rw, uint32_t type, const void *data,
 	int r = allocate(f, f->tail + padded);
 
 	if (r == 0 && f->tail - f->window_off + padded > WINDOW)
-		r = flush_window(f);
+		r = cim_region_flush(f);
 	if (r < 0)
 		return r;
 	*ret_off = f->tail;
@@ -207,6 +168,11 @@ static int append(struct cim_region_writer *rw, uint32_t type, const void *data,
 	}
 	f->tail += padded;
 	return 0;
+}
+
+void cim_region_make_consistent(struct cim_region_writer *rw)
+{
+	rw->shares = true;
 }
 
 static int check_open(const struct cim_region_writer *rw)
@@ -288,6 +254,18 @@ static int put_locked(struct cim_region_writer *rw, uint32_t type, const void *d
 	}
 	*ret = (struct cim_stored){ .where = (uint64_t)number, .own = true };
 	return 0;
+}
+
+void cim_region_restart_metadata(struct cim_region_writer *rw)
+{
+	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&rw->lock);
+	struct region_file *f = &rw->file[CIM_REGION_METADATA];
+
+	if (f->tail == sizeof(struct cim_region_disk))
+		return;
+	cim_objects_forget(&rw->objects, CIM_REGION_METADATA);
+	f->tail = f->window_off = sizeof(struct cim_region_disk);
+	f->dead = 0;
 }
 
 int cim_region_put_metadata(struct cim_region_writer *rw, const void *bytes, size_t size,
@@ -541,104 +519,6 @@ uint64_t cim_region_off(const struct cim_region_writer *rw, const struct cim_sto
 	return cim_off_make(rw->first + o->region, o->off);
 }
 
-/* ---- compacting ---- */
-
-static int compare_off(const void *a, const void *b)
-{
-	const struct cim_object *x = *(struct cim_object *const *)a,
-				*y = *(struct cim_object *const *)b;
-
-	return (x->off > y->off) - (x->off < y->off);
-}
-
-/* Data only: holes stay holes. */
-static int copy_object(int in, uint64_t from, int out, uint64_t to, uint64_t size)
-{
-	uint64_t done = 0;
-
-	while (done < size) {
-		off_t data = lseek(in, (off_t)(from + done), SEEK_DATA);
-
-		if (data < 0 && errno == ENXIO)
-			break;
-		if (data < 0)
-			return -errno;
-		if ((uint64_t)data >= from + size)
-			break;
-		off_t hole = lseek(in, data, SEEK_HOLE);
-		if (hole < 0)
-			return -errno;
-		uint64_t end = MIN((uint64_t)hole - from, size);
-		done = (uint64_t)data - from;
-		int r = cim_copy_range(in, from + done, out, to + done, end - done);
-		if (r < 0)
-			return r;
-		done = end;
-	}
-	return 0;
-}
-
-static int compact(struct cim_region_writer *rw, uint32_t type)
-{
-	struct region_file old = rw->file[type], *f = &rw->file[type];
-	g_autofree struct cim_object **live = g_new(struct cim_object *, MAX(rw->objects.n, 1));
-	g_autofree uint64_t *offs = g_new(uint64_t, MAX(rw->objects.n, 1));
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < rw->objects.n; i++)
-		if (rw->objects.object[i].region == type && rw->objects.object[i].refs > 0)
-			live[n++] = &rw->objects.object[i];
-	if (n > 0)
-		qsort(live, n, sizeof(live[0]), compare_off);
-	int r = flush_window(&old);
-	if (r < 0)
-		return r;
-	*f = (struct region_file){ .tmp.fd = -1, .ids.fd = -1 };
-	r = open_region(rw, type);
-	for (uint32_t i = 0; r == 0 && i < n; i++) {
-		offs[i] = f->tail;
-		r = copy_object(old.tmp.fd, live[i]->off, f->tmp.fd, f->tail, live[i]->size);
-		f->tail += footprint(type, live[i]->size);
-	}
-	if (r < 0) { /* as it was */
-		cim_tmpfile_close(rw->dirfd, &f->tmp);
-		g_free(f->window);
-		*f = old;
-		return cim_fail(-r, "cannot compact the image's data: %s", g_strerror(-r));
-	}
-	for (uint32_t i = 0; i < n; i++)
-		live[i]->off = offs[i];
-	f->window_off = f->allocated = f->tail;
-	cim_tmpfile_close(rw->dirfd, &old.tmp);
-	g_free(old.window);
-	return 0;
-}
-
-int cim_region_seal(struct cim_region_writer *rw)
-{
-	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&rw->lock);
-	int r = 0;
-
-	rw->sealed = true;
-	while (rw->n_busy > 0)
-		g_cond_wait(&rw->idle, &rw->lock);
-	for (uint32_t type = CIM_REGION_DATA; r == 0 && type <= CIM_REGION_SMALL; type++) {
-		const struct region_file *f = &rw->file[type];
-
-		if (f->dead >= COMPACT_MIN && f->dead > f->tail / COMPACT_SHARE)
-			r = compact(rw, type);
-	}
-	/* A full disk is no reason not to publish what is there. */
-	return r == -ENOSPC || r == -EDQUOT ? 0 : r;
-}
-
-void cim_region_unseal(struct cim_region_writer *rw)
-{
-	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&rw->lock);
-
-	rw->sealed = false;
-}
-
 /* ---- publishing ---- */
 
 static int write_ids(struct cim_region_writer *rw, uint32_t type)
@@ -676,7 +556,7 @@ int cim_region_finish(struct cim_region_writer *rw)
 
 	for (uint32_t i = 0; i < CIM_SET_REGIONS; i++) {
 		struct region_file *f = &rw->file[i];
-		int r = flush_window(f);
+		int r = cim_region_flush(f);
 
 		/* To the tail: space allocated ahead goes, a hole at the end counts. */
 		if (r == 0 && ftruncate(f->tmp.fd, (off_t)f->tail) < 0)
@@ -690,7 +570,7 @@ int cim_region_finish(struct cim_region_writer *rw)
 		(void)sync_file_range(f->tmp.fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 		(void)sync_file_range(f->ids.fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 	}
-	return 0;
+	return rw->shares ? cim_region_guid_of_content(rw) : 0;
 }
 
 int cim_region_sync(struct cim_region_writer *rw)
@@ -707,33 +587,72 @@ int cim_region_sync(struct cim_region_writer *rw)
 	return r;
 }
 
+/* Whether there is a file of this name with the bytes of an unnamed one. */
+static bool same_file(int dirfd, const char *name, int fd)
+{
+	g_autofree uint8_t *ours = g_malloc(COMPARE_CHUNK), *theirs = g_malloc(COMPARE_CHUNK);
+	int there = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat a, b;
+	bool same = there >= 0 && fstat(fd, &a) == 0 && fstat(there, &b) == 0 &&
+		    S_ISREG(b.st_mode) && a.st_size == b.st_size;
+
+	for (uint64_t at = 0; same && at < (uint64_t)a.st_size; at += COMPARE_CHUNK) {
+		size_t n = (size_t)MIN((uint64_t)a.st_size - at, COMPARE_CHUNK);
+
+		same = cim_pread_full(fd, ours, n, at) == 0 &&
+		       cim_pread_full(there, theirs, n, at) == 0 && memcmp(ours, theirs, n) == 0;
+	}
+	if (there >= 0)
+		(void)close(there);
+	return same;
+}
+
+/* Give a file of the set its name; a consistent set may be there, and then it is the same one. */
+static int link_one(struct cim_region_writer *rw, struct cim_tmpfile *tmp, const char *name,
+		    unsigned int bit)
+{
+	int r = cim_tmpfile_link(rw->dirfd, tmp, name);
+
+	if (r == 0)
+		rw->linked |= 1u << bit;
+	if (r == -EEXIST && rw->shares) {
+		if (same_file(rw->dirfd, name, tmp->fd))
+			return 0;
+		return cim_fail(CIM_ECORRUPT,
+				"\"%s\" has the name of this image's data and other bytes: it is "
+				"damaged, or not from here; nothing was overwritten",
+				name);
+	}
+	return r < 0 ? cim_fail(-r, "cannot name \"%s\": %s", name, g_strerror(-r)) : 0;
+}
+
 int cim_region_link(struct cim_region_writer *rw)
 {
 	char name[CIM_FILE_NAME];
+	int r = 0;
 
-	rw->linked = true;
-	for (uint32_t i = 0; i < CIM_SET_REGIONS; i++) {
+	for (uint32_t i = 0; r == 0 && i < CIM_SET_REGIONS; i++) {
 		cim_region_name(&rw->set.guid, i, name);
-		int r = cim_tmpfile_link(rw->dirfd, &rw->file[i].tmp, name);
+		r = link_one(rw, &rw->file[i].tmp, name, 2 * i);
 		if (r == 0) {
 			cim_objectid_name(&rw->set.guid, i, name);
-			r = cim_tmpfile_link(rw->dirfd, &rw->file[i].ids, name);
+			r = link_one(rw, &rw->file[i].ids, name, 2 * i + 1);
 		}
-		if (r < 0)
-			return cim_fail(-r, "cannot name \"%s\": %s", name, g_strerror(-r));
 	}
-	return 0;
+	return r;
 }
 
 void cim_region_unlink(struct cim_region_writer *rw)
 {
 	char name[CIM_FILE_NAME];
 
-	for (uint32_t i = 0; rw->linked && i < CIM_SET_REGIONS; i++) {
+	for (uint32_t i = 0; i < CIM_SET_REGIONS; i++) {
 		cim_region_name(&rw->set.guid, i, name);
-		(void)unlinkat(rw->dirfd, name, 0);
+		if (rw->linked & 1u << (2 * i))
+			(void)unlinkat(rw->dirfd, name, 0);
 		cim_objectid_name(&rw->set.guid, i, name);
-		(void)unlinkat(rw->dirfd, name, 0);
+		if (rw->linked & 1u << (2 * i + 1))
+			(void)unlinkat(rw->dirfd, name, 0);
 	}
-	rw->linked = false;
+	rw->linked = 0;
 }

@@ -43,6 +43,16 @@ const struct cim_set *cim_region_set(const struct cim_region_writer *rw);
 /** cim_region_bytes - bytes of data that the set holds so far */
 uint64_t cim_region_bytes(struct cim_region_writer *rw);
 
+/**
+ * cim_region_make_consistent - what the set holds decides its bytes and its GUID
+ * Data is arranged by cim_region_arrange(), and files of the set that are there already, with the
+ * same bytes, are shared.
+ */
+void cim_region_make_consistent(struct cim_region_writer *rw);
+
+/** cim_region_restart_metadata - forget all metadata that was stored: a commit begins */
+void cim_region_restart_metadata(struct cim_region_writer *rw);
+
 /** cim_region_put_metadata - store a metadata object, 8-aligned; its region offset in the new image
  */
 int cim_region_put_metadata(struct cim_region_writer *rw, const void *bytes, size_t size,
@@ -80,6 +90,10 @@ int64_t cim_region_seek(struct cim_region_writer *rw, const struct cim_stored *o
  * cim_region_seal() */
 uint64_t cim_region_off(const struct cim_region_writer *rw, const struct cim_stored *s);
 
+/** cim_region_arrange - data comes to lie behind what was arranged before; before cim_region_seal()
+ */
+void cim_region_arrange(struct cim_region_writer *rw, const struct cim_stored *s);
+
 /**
  * cim_region_seal - take no more data, and give back the space of objects that nobody uses any more
  *
@@ -92,8 +106,8 @@ void cim_region_unseal(struct cim_region_writer *rw);
 
 /*
  * Publishing, for commit.c, which has the order:
- * finish writes everything and the object ID files, sync makes their bytes durable, link gives all
- * their names, unlink takes them back.
+ * finish writes everything and the object ID files (and gives a consistent set its GUID), sync
+ * makes their bytes durable, link gives all their names, unlink takes them back.
  */
 int cim_region_finish(struct cim_region_writer *rw);
 int cim_region_sync(struct cim_region_writer *rw);

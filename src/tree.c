@@ -263,7 +263,7 @@ static int fill_new(struct cim_writer *w, const struct cim_node *dir, const stru
 	}
 	node->n_links = 1;
 	node->parent_id = dir->id;
-	node->created = node->accessed = node->written = node->changed = cim_ticks_now();
+	node->created = node->accessed = node->written = node->changed = cim_writer_now(w);
 	if (type == S_IFLNK) {
 		node->mode = S_IFLNK | 0777;
 		node->link.target = g_strdup(make->target);

@@ -159,6 +159,19 @@ int cim_writer_open_path(const char *path, const char *existing, const char *new
 	return r;
 }
 
+void cim_writer_make_consistent(struct cim_writer *w)
+{
+	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&w->lock);
+	struct cim_node *root = cim_node_find(w, w->root_id);
+
+	w->consistent = true;
+	cim_region_make_consistent(w->region);
+	if (!root || w->base)
+		return;
+	root->uid = root->gid = 0;
+	root->created = root->accessed = root->written = root->changed = cim_writer_now(w);
+}
+
 void cim_writer_close(struct cim_writer *w)
 {
 	if (!w)

@@ -45,6 +45,17 @@ int cim_writer_open_path(const char *path, const char *existing, const char *new
 			 enum cim_case cmp, struct cim_writer **ret);
 
 /**
+ * cim_writer_make_consistent - the same tree on the same base is to give the same bytes
+ *
+ * To be called before the first change.  No clock is read: new files are of 1970, and no time
+ * changes by itself.  The root that is made from scratch is root's, 0755.  Files are numbered, and
+ * data lies, by their names, not as they came; the GUID of the region set comes from what it
+ * holds.  The commit costs one more copy of data that did not come in that order.  Where the
+ * directory has the set already, the image shares it; -CIM_ECORRUPT if its bytes are others.
+ */
+void cim_writer_make_consistent(struct cim_writer *w);
+
+/**
  * cim_writer_commit - publish the tree under the name given at open
  *
  * When it returns 0 the image is there and durable, and the writer accepts nothing but close.  On
