@@ -107,10 +107,11 @@ static size_t ace_sid_off(struct part ace)
 	case 0x0A:
 	case 0x0D:
 	case 0x0E:
-	case 0x11: /* label, resource attribute, scoped policy, trust label */
+	case 0x11: /* label, resource attribute, scoped policy, trust label, access filter */
 	case 0x12:
 	case 0x13:
 	case 0x14:
+	case 0x15:
 		return off;
 	case 0x05: /* allow, deny, audit, alarm of an object; with flags and up to two GUIDs */
 	case 0x06:
