@@ -328,6 +328,7 @@ int cim_image_entry(const struct cim_image *img, uint32_t id, struct cim_entry *
 	uint32_t i = (id - 1) / CIM_TABLE_ENTRIES, k = (id - 1) % CIM_TABLE_ENTRIES;
 	struct cim_table t;
 	const uint8_t *p;
+	uint64_t n;
 
 	if (id == 0 || i >= img->fs.n_tables)
 		return cim_fail(CIM_ECORRUPT, "file ID %u is in none of %u file tables", id,
@@ -338,9 +339,13 @@ int cim_image_entry(const struct cim_image *img, uint32_t id, struct cim_entry *
 	if (k >= t.n_entries)
 		return cim_fail(CIM_ECORRUPT, "file ID %u is entry %u of a file table of %u", id, k,
 				t.n_entries);
-	r = cim_image_bytes(img, t.off + (uint64_t)k * t.entry_size, t.entry_size, &p);
+	/* From the table's start: with the offset added, a lie could lead into another region. */
+	r = cim_image_span(img, t.off, &p, &n);
+	if (r == 0 && n / t.entry_size <= k)
+		r = cim_fail(CIM_ECORRUPT, "file ID %u is entry %u of a file table that ends before",
+			     id, k);
 	if (r == 0)
-		r = cim_entry_parse(p, t.entry_size, ret);
+		r = cim_entry_parse(p + (size_t)k * t.entry_size, t.entry_size, ret);
 	if (r == 0)
 		r = cim_image_check(img, t.off);
 	return r;

@@ -413,6 +413,8 @@ static const struct {
 	{ offsetof(struct cim_table_disk, off), 8, 0 },
 	{ offsetof(struct cim_table_disk, off), 8, 1ull << 47 },
 	{ offsetof(struct cim_table_disk, off), 8, 99ull << 48 | 64 },
+	/* Its 1024th entry would be in the first region again. */
+	{ offsetof(struct cim_table_disk, off), 8, 64 - 1023ull * CIM_ENTRY_SIZE },
 	{ offsetof(struct cim_table_disk, n_entries), 2, 0 },
 	{ offsetof(struct cim_table_disk, n_entries), 2, 1025 },
 	{ offsetof(struct cim_table_disk, entry_size), 2, 0 },
