@@ -100,11 +100,9 @@ static int each_name(struct cim_writer *w, const struct cim_dir *dir,
 
 	for (uint32_t i = 0; r == 0 && i < dir->base.n; i++) {
 		int n = cim_links_name(&dir->base, i, units);
+		uint32_t id = cim_base_id(w, cim_links_id(&dir->base, i));
 
-		uint32_t id = cim_links_id(&dir->base, i);
-
-		/* Damaged names may lead to IDs that the base does not have. */
-		if (n > 0 && id <= w->base_last_id && !cim_dir_find(w, dir, units, (size_t)n))
+		if (n > 0 && id && !cim_dir_find(w, dir, units, (size_t)n))
 			r = fn(arg, id);
 	}
 	for (uint32_t b = 0; b < dir->n_buckets; b++)

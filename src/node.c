@@ -20,8 +20,8 @@ struct cim_node *cim_node_find(const struct cim_writer *w, uint32_t id)
 	return w->base_nodes ? g_hash_table_lookup(w->base_nodes, GUINT_TO_POINTER(id)) : NULL;
 }
 
-static void from_entry(struct cim_node *node, const struct cim_entry *e,
-		       const struct cim_attr *attr)
+static void from_entry(const struct cim_writer *w, struct cim_node *node,
+		       const struct cim_entry *e, const struct cim_attr *attr)
 {
 	node->posix_stored = (uint8_t)attr->posix.stored;
 	node->mode = attr->posix.mode;
@@ -38,7 +38,7 @@ static void from_entry(struct cim_node *node, const struct cim_entry *e,
 	node->sd_off = e->sd_off;
 	node->reparse_tag = e->reparse_tag;
 	node->reparse_off = e->reparse_off;
-	node->parent_id = e->parent_id;
+	node->parent_id = cim_base_id(w, e->parent_id);
 	node->data = cim_data_of_stream(&e->data);
 	node->data.has_holes = node->data.has_holes || (e->flags & CIM_FLAG_SPARSE);
 	if (S_ISLNK(node->mode)) {
@@ -68,7 +68,7 @@ int cim_node_get(struct cim_writer *w, uint32_t id, struct cim_node **ret)
 		return r;
 	node = g_new0(struct cim_node, 1);
 	node->id = id;
-	from_entry(node, &e, &attr);
+	from_entry(w, node, &e, &attr);
 	r = cim_node_load_xattrs(w, &e, node, &attr.posix);
 	/* With $LX EAs of its own the file has the times of its entry, which can be changed. */
 	if (r == 0 && attr.posix.has_times)
@@ -368,7 +368,11 @@ int cim_dir_resolve(struct cim_writer *w, uint32_t dir_id, const char *name, siz
 	ret->n_units = (uint16_t)n_units;
 	struct cim_dentry *d =
 		node && node->dir ? cim_dir_find(w, node->dir, ret->units, n_units) : NULL;
-	ret->id = d ? d->id : ret->in_base ? cim_links_id(&links, i) : 0;
+	uint32_t base_id = ret->in_base ? cim_links_id(&links, i) : 0;
+	if (!d && base_id && !cim_base_id(w, base_id))
+		return cim_fail(CIM_ECORRUPT, "a name of directory %u leads to file %u of %u",
+				dir_id, base_id, w->base_last_id);
+	ret->id = d ? d->id : base_id;
 	if (ret->id == 0 && ret->in_base)
 		respell(w, name, n, ret);
 	/* It has a name after all: images from elsewhere do not count links. */

@@ -135,6 +135,16 @@ struct cim_writer {
 	struct cim_blobs blobs;
 };
 
+/**
+ * cim_base_id - a file ID as a record of the base has it
+ * Returns it, or 0 where it is none of the base's: behind those the writer's own begin, and none of
+ * them is meant.
+ */
+static inline uint32_t cim_base_id(const struct cim_writer *w, uint32_t id)
+{
+	return id <= w->base_last_id ? id : 0;
+}
+
 /** cim_node_find - the node of an ID that has one, else NULL */
 struct cim_node *cim_node_find(const struct cim_writer *w, uint32_t id);
 

@@ -146,7 +146,7 @@ static int list_base(struct cim_writer *w, const struct cim_links *links, const 
 			continue;
 		int n = cim_name_shown(units, (size_t)n_units, name);
 		if (n > 0)
-			r = fn(arg, name, (size_t)n, cim_links_id(links, i));
+			r = fn(arg, name, (size_t)n, cim_base_id(w, cim_links_id(links, i)));
 	}
 	return r;
 }
@@ -437,7 +437,7 @@ static int is_below(struct cim_writer *w, uint32_t id, uint32_t above)
 			if (r < 0)
 				return r;
 		}
-		id = node ? node->parent_id : e.parent_id;
+		id = node ? node->parent_id : cim_base_id(w, e.parent_id);
 		/* Images of version 1 do not say where a directory is. */
 		if (id == 0)
 			return 0;

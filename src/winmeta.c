@@ -50,7 +50,7 @@ static int parent_of(struct cim_writer *w, uint32_t id, uint32_t *ret)
 	int r = node ? 0 : cim_image_entry(w->base, id, &e);
 
 	if (r == 0)
-		*ret = node ? node->parent_id : e.parent_id;
+		*ret = node ? node->parent_id : cim_base_id(w, e.parent_id);
 	return r;
 }
 

@@ -1258,6 +1258,57 @@ START_TEST(hard_link_that_was_not_counted_outlives_the_other)
 }
 END_TEST
 
+/* What a damaged base calls a file by its ID is no file of the writer, whose IDs come behind. */
+START_TEST(name_of_no_file_is_none_of_the_writer)
+{
+	struct builder b;
+
+	builder_begin(&b, 2, 96);
+	build_entry(&b, &(struct cim_entry){ 0 });
+	struct name names[] = { { unit_x, 1, 2, { 0 } }, { unit_y, 1, 3, { 0 } } };
+	build_text(&b, "text");
+	build_root(&b, names, 2);
+	cim_image_unref(builder_end(&b));
+
+	struct cim_writer *w = open_writer("a.cim", "b.cim");
+	uint32_t id = put_text(w, "new", "new");
+	ck_assert_uint_eq(id, 3);
+	ck_assert_int_eq(try_find(w, "y", &id), -CIM_ECORRUPT);
+	ck_assert_int_eq(try_unlink(w, "y"), -CIM_ECORRUPT);
+	ck_assert_int_eq(try_rename(w, "x", "y", 0), -CIM_ECORRUPT);
+	check_staged(w, find(w, "new"), "new", 3);
+	commit(w);
+	check_image_text("b.cim", "new", "new");
+	check_image_text("b.cim", "x", "text");
+}
+END_TEST
+
+/* A file that says it is in a directory which is none can be changed. */
+START_TEST(parent_that_is_no_file_is_forgotten)
+{
+	static const uint32_t parents[] = { 3, 1000, UINT32_MAX };
+	struct name x = { unit_x, 1, 2, { 0 } };
+	struct builder b;
+
+	builder_begin(&b, 2, 96);
+	build_entry(&b, &(struct cim_entry){ 0 });
+	struct cim_entry e = { .data = { .off = build(&b, "text", 4), .size = 4 },
+			       .parent_id = parents[_i] };
+	build_entry(&b, &e);
+	build_root(&b, &x, 1);
+	cim_image_unref(builder_end(&b));
+
+	struct cim_writer *w = open_writer("a.cim", "b.cim");
+	write_at(w, find(w, "x"), 4, "!", 1);
+	put_text(w, "new", "new");
+	commit(w);
+	struct cim_image *img = open_image("b.cim");
+	check_text(img, "x", "text!");
+	ck_assert_uint_eq(image_entry(img, "x").parent_id, 0);
+	cim_image_unref(img);
+}
+END_TEST
+
 START_TEST(several_threads_read_one_image)
 {
 	g_autofree GThread **threads = g_new(GThread *, 4);
@@ -1325,6 +1376,8 @@ static void add_built_tests(TCase *tc)
 	tcase_add_test(tc, name_that_is_no_utf16_is_shown_and_found);
 	tcase_add_test(tc, names_with_a_slash_are_not_listed);
 	tcase_add_test(tc, hard_link_that_was_not_counted_outlives_the_other);
+	tcase_add_test(tc, name_of_no_file_is_none_of_the_writer);
+	tcase_add_loop_test(tc, parent_that_is_no_file_is_forgotten, 0, 3);
 }
 
 static Suite *suite(void)
