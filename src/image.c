@@ -100,19 +100,19 @@ int cim_image_list_sets(struct cim_store *store, const char *name, struct cim_se
 
 static int open_regions(struct cim_image *img)
 {
+	struct cim_region_list list = { 0 };
 	uint32_t index = 0;
+	int r = 0;
 
 	img->regions = g_new0(struct cim_regions *, img->n_sets);
 	img->region = g_new0(const struct cim_mapping *, img->n_region_files);
-	for (uint32_t i = 0; i < img->n_sets; i++) {
-		int r = cim_store_regions(img->store, &img->sets[i], &img->regions[i]);
-
-		if (r < 0)
-			return r;
-		for (uint32_t k = 0; k < img->sets[i].n_regions; k++)
+	for (uint32_t i = 0; r == 0 && i < img->n_sets; i++) {
+		r = cim_store_regions(img->store, &img->sets[i], &list, &img->regions[i]);
+		for (uint32_t k = 0; r == 0 && k < img->sets[i].n_regions; k++)
 			img->region[index++] = &img->regions[i]->region[k];
 	}
-	return 0;
+	cim_region_list_clear(&list);
+	return r;
 }
 
 int cim_image_open_fs(struct cim_image *img)

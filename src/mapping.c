@@ -16,15 +16,17 @@
 
 /*
  * What the handler knows: a list that only grows, read without a lock.  A slot is free when
- * its mapping is NULL; it is written last when taken and first when given back.
+ * its mapping is NULL; that is written last when it is taken and first when it is given back.
  */
 struct slot {
 	_Atomic(uintptr_t) start, end;
 	_Atomic(struct cim_mapping *) mapping;
 	struct slot *next;
+	struct slot *next_free; /* under slots_lock */
 };
 
 static _Atomic(struct slot *) slots;
+static struct slot *free_slots; /* under slots_lock: an image may map 65,536 files */
 static pthread_mutex_t slots_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t guard_once = PTHREAD_ONCE_INIT;
 static long page_size;
@@ -66,13 +68,12 @@ static void install_guard(void)
 
 static int register_mapping(struct cim_mapping *m)
 {
-	struct slot *s;
-
 	pthread_once(&guard_once, install_guard);
 	pthread_mutex_lock(&slots_lock);
-	for (s = atomic_load(&slots); s && atomic_load(&s->mapping); s = s->next)
-		;
-	if (!s) {
+	struct slot *s = free_slots;
+	if (s) {
+		free_slots = s->next_free;
+	} else {
 		s = calloc(1, sizeof(*s));
 		if (s) {
 			s->next = atomic_load(&slots);
@@ -143,8 +144,13 @@ void cim_mapping_close(struct cim_mapping *m)
 {
 	struct slot *s = m->slot;
 
-	if (s)
+	if (s) {
+		pthread_mutex_lock(&slots_lock);
 		atomic_store(&s->mapping, NULL);
+		s->next_free = free_slots;
+		free_slots = s;
+		pthread_mutex_unlock(&slots_lock);
+	}
 	if (m->data)
 		(void)munmap((void *)(uintptr_t)m->data, m->size);
 	if (m->fd >= 0)

@@ -270,7 +270,9 @@ struct cim_known *cim_known_open(const struct cim_image *base)
 	k->file = g_new0(struct known_file, base->n_region_files);
 	for (uint32_t i = 0; i < base->n_sets; i++) {
 		for (uint32_t r = 0; r < base->sets[i].n_regions; r++, region++) {
-			if (!open_known(base, &base->sets[i], r, &k->file[k->n]))
+			/* Without its region file there is nothing that it could name. */
+			if (base->region[region]->size == 0 ||
+			    !open_known(base, &base->sets[i], r, &k->file[k->n]))
 				continue;
 			k->file[k->n++].region = region;
 		}

@@ -12,6 +12,8 @@
 #include "error.h"
 #include "util.h"
 
+#define MAX_MISSING 64 /* region files that an image misses before the directory is listed */
+
 guint cim_guid_hash(gconstpointer key)
 {
 	return cim_load32(key); /* GUIDs are random */
@@ -63,9 +65,49 @@ static void regions_free(struct cim_regions *regions)
 	g_free(regions);
 }
 
+/* ---- which region files there are ---- */
+
+static void free_indexes(gpointer p)
+{
+	g_array_free(p, TRUE);
+}
+
+void cim_region_list_clear(struct cim_region_list *l)
+{
+	g_clear_pointer(&l->indexes, g_hash_table_destroy);
+}
+
+static void note_region(GHashTable *indexes, const struct cim_guid *guid, uint32_t index)
+{
+	GArray *of_set = g_hash_table_lookup(indexes, guid);
+
+	if (!of_set) {
+		of_set = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+		g_hash_table_insert(indexes, g_memdup2(guid, sizeof(*guid)), of_set);
+	}
+	g_array_append_val(of_set, index);
+}
+
+/* Where the directory cannot be listed, each file is tried as before. */
+static void list_regions(struct cim_store *store, struct cim_region_list *l)
+{
+	g_auto(GStrv) names = NULL;
+	struct cim_guid guid;
+	uint32_t index;
+
+	if (cim_store_files(store, &names) < 0)
+		return;
+	l->indexes = g_hash_table_new_full(cim_guid_hash, cim_guid_equal, g_free, free_indexes);
+	for (char **name = names; *name; name++)
+		if (cim_store_name_kind(*name, &guid, &index) == CIM_NAME_REGION)
+			note_region(l->indexes, &guid, index);
+}
+
+/* ---- region files ---- */
+
 /* A file that is not there, or not what its name says, is damage to what it holds and no more. */
 static int map_region(struct cim_store *store, const struct cim_guid *guid, uint32_t index,
-		      struct cim_mapping *m)
+		      struct cim_region_list *list, struct cim_mapping *m)
 {
 	char name[CIM_FILE_NAME];
 
@@ -73,6 +115,8 @@ static int map_region(struct cim_store *store, const struct cim_guid *guid, uint
 	int r = cim_mapping_open(store->dirfd, name, m);
 	if (r == -EMFILE || r == -ENFILE || r == -ENOMEM)
 		return r;
+	if (r == -ENOENT)
+		list->n_missing++;
 	if (r == 0 && cim_region_header_parse(m->data, m->size, index) < 0) {
 		g_debug("region file \"%s\" cannot be used: %s", name, cim_reason());
 		cim_mapping_close(m);
@@ -82,19 +126,41 @@ static int map_region(struct cim_store *store, const struct cim_guid *guid, uint
 	return 0;
 }
 
+/* Those of a set that are in the list, from index @from on. */
+static int map_listed(struct cim_store *store, struct cim_regions *regions, uint32_t from,
+		      struct cim_region_list *list)
+{
+	const GArray *of_set = g_hash_table_lookup(list->indexes, &regions->guid);
+	int r = 0;
+
+	for (guint i = 0; r == 0 && of_set && i < of_set->len; i++) {
+		uint32_t index = g_array_index(of_set, uint32_t, i);
+
+		if (index >= from && index < regions->n)
+			r = map_region(store, &regions->guid, index, list, &regions->region[index]);
+	}
+	return r;
+}
+
 static int regions_open(struct cim_store *store, const struct cim_set *set,
-			struct cim_regions **ret)
+			struct cim_region_list *list, struct cim_regions **ret)
 {
 	struct cim_regions *regions = g_new0(struct cim_regions, 1);
+	uint32_t i = 0;
 	int r = 0;
 
 	regions->guid = set->guid;
 	regions->n = set->n_regions;
 	regions->region = g_new0(struct cim_mapping, MAX(set->n_regions, 1));
-	for (uint32_t i = 0; i < regions->n; i++)
-		regions->region[i].fd = -1;
-	for (uint32_t i = 0; r == 0 && i < regions->n; i++)
-		r = map_region(store, &set->guid, i, &regions->region[i]);
+	for (uint32_t k = 0; k < regions->n; k++)
+		regions->region[k].fd = -1;
+	for (; r == 0 && i < regions->n && !list->indexes; i++) {
+		r = map_region(store, &set->guid, i, list, &regions->region[i]);
+		if (r == 0 && list->n_missing == MAX_MISSING)
+			list_regions(store, list);
+	}
+	if (r == 0 && list->indexes)
+		r = map_listed(store, regions, i, list);
 	if (r < 0) {
 		regions_free(regions);
 		return r;
@@ -103,7 +169,8 @@ static int regions_open(struct cim_store *store, const struct cim_set *set,
 	return 0;
 }
 
-int cim_store_regions(struct cim_store *store, const struct cim_set *set, struct cim_regions **ret)
+int cim_store_regions(struct cim_store *store, const struct cim_set *set,
+		      struct cim_region_list *list, struct cim_regions **ret)
 {
 	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&store->lock);
 	struct cim_regions *regions = g_hash_table_lookup(store->sets, &set->guid);
@@ -115,7 +182,7 @@ int cim_store_regions(struct cim_store *store, const struct cim_set *set, struct
 		*ret = regions;
 		return 0;
 	}
-	r = regions_open(store, set, ret);
+	r = regions_open(store, set, list, ret);
 	if (r < 0)
 		return r;
 	(*ret)->refs = 1;

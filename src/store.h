@@ -39,15 +39,28 @@ int cim_store_open(int dirfd, const char *path, struct cim_store **ret);
 struct cim_store *cim_store_ref(struct cim_store *store);
 void cim_store_unref(struct cim_store *store);
 
+/*
+ * Which region files there are, for who opens the sets of one image.  Nothing is known at first and
+ * each file is tried; for an image that misses many the directory is listed, once, so that opening
+ * it costs no more than the files that there are.  Begin with zeros.
+ */
+struct cim_region_list {
+	uint32_t n_missing;  /* files tried in vain */
+	GHashTable *indexes; /* struct cim_guid -> GArray of uint32_t; NULL: not listed */
+};
+void cim_region_list_clear(struct cim_region_list *l);
+
 /**
  * cim_store_regions - the region files of a set, mapped
+ * @list: what is known of the directory; learns more
  *
  * Files that are missing or are no region files do not fail this: what they hold is missing, the
  * rest can be read.  Give back with cim_store_release().
  *
  * Returns 0, -EMFILE, -ENFILE, -ENOMEM.
  */
-int cim_store_regions(struct cim_store *store, const struct cim_set *set, struct cim_regions **ret);
+int cim_store_regions(struct cim_store *store, const struct cim_set *set,
+		      struct cim_region_list *list, struct cim_regions **ret);
 void cim_store_release(struct cim_store *store, struct cim_regions *regions);
 
 /**

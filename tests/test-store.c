@@ -187,6 +187,37 @@ START_TEST(region_files_are_mapped_once_for_all_images)
 }
 END_TEST
 
+/* A set may list 65,535 files; those that are there are found, wherever, and no more is tried. */
+START_TEST(region_files_are_found_among_many_that_are_missing)
+{
+	static const uint32_t there[] = { 0, 3, 70, 59999 };
+	const struct cim_set set = { .guid = { "a set of holes " }, .n_regions = 60000 };
+	struct cim_region_list list = { 0 };
+	struct cim_region_disk head = { 0 };
+	struct cim_regions *regions;
+	char name[CIM_FILE_NAME];
+	uint32_t n = 0;
+
+	cim_common_encode(&head.common, CIM_FILE_REGION, sizeof(head));
+	for (size_t i = 0; i < N_ROWS(there); i++) {
+		head.index = cim_put16((uint16_t)there[i]);
+		cim_region_name(&set.guid, there[i], name);
+		put_file(name, &head, sizeof(head));
+	}
+	cim_region_name(&set.guid, 60000, name); /* not of the set */
+	put_file(name, &head, sizeof(head));
+	ck_assert_int_eq(cim_store_regions(test_store, &set, &list, &regions), 0);
+	for (size_t i = 0; i < N_ROWS(there); i++)
+		ck_assert_uint_eq(regions->region[there[i]].size, sizeof(head));
+	for (uint32_t i = 0; i < set.n_regions; i++)
+		n += regions->region[i].size > 0;
+	ck_assert_uint_eq(n, N_ROWS(there));
+	ck_assert_uint_lt(list.n_missing, 100);
+	cim_store_release(test_store, regions);
+	cim_region_list_clear(&list);
+}
+END_TEST
+
 START_TEST(store_lives_as_long_as_its_images)
 {
 	struct cim_store *store;
@@ -514,6 +545,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(list, is_image_only_of_a_regular_file_with_the_magic, 0,
 			    N_ROWS(no_images));
 	tcase_add_test(list, region_files_are_mapped_once_for_all_images);
+	tcase_add_test(list, region_files_are_found_among_many_that_are_missing);
 	tcase_add_test(list, store_lives_as_long_as_its_images);
 
 	tcase_add_checked_fixture(lock, setup_dir, teardown_dir);
