@@ -24,10 +24,9 @@
 #include "util.h"
 #include "walk.h"
 
-#define DEPTH_MAX 16384 /* of a directory that is removed: a path has 32767 units */
-
 struct import_options {
-	char *from, *case_name, *tar;
+	char *from, *case_name, *tar, *windows_name;
+	enum layer_use windows;
 	gboolean quiet, keep_going, no_whiteouts;
 	enum cim_case cmp;
 	const char *dir, *name, *tree;
@@ -75,41 +74,6 @@ int import_drop_xattrs(struct import *im, uint32_t id)
 	for (guint i = 0; r == 0 && i < names->len; i++)
 		r = cim_writer_remove_xattr(im->writer, id, g_ptr_array_index(names, i));
 	return r;
-}
-
-static int collect_entry(void *arg, const char *name, size_t n, uint32_t id)
-{
-	g_ptr_array_add(arg, g_strndup(name, n));
-	return 0;
-}
-
-static int remove_tree(struct import *im, uint32_t dir_id, const char *name, uint32_t id, int depth)
-{
-	g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
-	struct cim_attr attr;
-	int r = cim_writer_attr(im->writer, id, &attr);
-
-	if (r < 0)
-		return r;
-	if (!S_ISDIR(attr.posix.mode))
-		return cim_writer_unlink(im->writer, dir_id, name, strlen(name));
-	if (depth > DEPTH_MAX)
-		return cim_fail(CIM_ECORRUPT, "the base image is damaged: directories in a circle");
-	r = cim_writer_list(im->writer, id, collect_entry, names);
-	for (guint i = 0; r == 0 && i < names->len; i++) {
-		const char *sub = g_ptr_array_index(names, i);
-		uint32_t sub_id;
-
-		r = cim_writer_lookup(im->writer, id, sub, strlen(sub), &sub_id);
-		if (r == 0)
-			r = remove_tree(im, id, sub, sub_id, depth + 1);
-	}
-	return r < 0 ? r : cim_writer_rmdir(im->writer, dir_id, name, strlen(name));
-}
-
-int import_remove(struct import *im, uint32_t dir_id, const char *name, uint32_t id)
-{
-	return remove_tree(im, dir_id, name, id, 0);
 }
 
 /* ---- the command ---- */
@@ -179,7 +143,12 @@ static int finish(struct import *im, const struct import_options *o, int r)
 /* @tree_fd: taken; -1: it is a tar */
 static int run_import(struct import *im, const struct import_options *o, int tree_fd)
 {
-	const struct tar_options tar = { .file = o->tar, .whiteouts = !o->no_whiteouts };
+	const struct tar_options tar = {
+		.file = o->tar,
+		.whiteouts = !o->no_whiteouts,
+		.quiet = o->quiet,
+		.windows = o->windows,
+	};
 	struct cim_writer_info info;
 	int r = 0;
 
@@ -267,8 +236,8 @@ static bool check_usage(const struct import_options *o, int n_operands)
 	if (n_operands != (o->tar ? 2 : 3))
 		wrong = o->tar ? "with --tar, the operands are DIR NAME"
 			       : "the operands are DIR NAME TREE, or --tar=FILE DIR NAME";
-	else if (!o->tar && (o->keep_going || o->no_whiteouts))
-		wrong = "--keep-going and --no-whiteouts are for --tar";
+	else if (!o->tar && (o->keep_going || o->no_whiteouts || o->windows_name))
+		wrong = "--keep-going, --no-whiteouts and --windows are for --tar";
 	else if (o->tar && strcmp(o->tar, "-") == 0 && isatty(STDIN_FILENO))
 		wrong = "standard input is a terminal, and no tar";
 	if (wrong)
@@ -293,6 +262,10 @@ int tool_import(int argc, char **argv)
 		  NULL },
 		{ "no-whiteouts", 0, 0, G_OPTION_ARG_NONE, &o.no_whiteouts,
 		  "Names in the tar that begin with .wh. are names of files", NULL },
+		{ "windows", 0, 0, G_OPTION_ARG_STRING, &o.windows_name,
+		  "Which entries of the tar are files of Windows: auto (the default), those with "
+		  "records of it; always; never",
+		  "WHICH" },
 		{ "quiet", 'q', 0, G_OPTION_ARG_NONE, &o.quiet, "No progress and no summary",
 		  NULL },
 		{ NULL },
@@ -306,7 +279,8 @@ int tool_import(int argc, char **argv)
 		    "With --from, directories of TREE and of EXISTING become one, other files of\n"
 		    "TREE replace those of EXISTING, and what only EXISTING has stays.",
 		    entries, 2, 3) &&
-	    parse_case(o.case_name, &o.cmp) && check_usage(&o, argc - 1)) {
+	    parse_case(o.case_name, &o.cmp) && layer_parse_use(o.windows_name, &o.windows) &&
+	    check_usage(&o, argc - 1)) {
 		o.dir = argv[1];
 		o.name = argv[2];
 		o.tree = argc > 3 ? argv[3] : NULL;
@@ -315,5 +289,6 @@ int tool_import(int argc, char **argv)
 	g_free(o.from);
 	g_free(o.tar);
 	g_free(o.case_name);
+	g_free(o.windows_name);
 	return status;
 }

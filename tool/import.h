@@ -43,7 +43,4 @@ bool import_is_stored_xattr(const char *name);
 /** import_drop_xattrs - take all extended attributes from a file of the image */
 int import_drop_xattrs(struct import *im, uint32_t id);
 
-/** import_remove - take a name out of the image, of a directory with all that is in it */
-int import_remove(struct import *im, uint32_t dir_id, const char *name, uint32_t id);
-
 #endif

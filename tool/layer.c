@@ -19,8 +19,9 @@
 #define SECURITY_TEXT PREFIX "sd"
 #define MOUNT_POINT   PREFIX "mountpoint"
 #define XATTR         PREFIX "xattr."
-#define OWN_REPARSE   "CIMFS.reparse"
-#define OWN_EAS       "CIMFS.eas"
+#define OWN_PREFIX    "CIMFS."
+#define OWN_REPARSE   OWN_PREFIX "reparse"
+#define OWN_EAS       OWN_PREFIX "eas"
 #define STREAM_TYPE   ":$DATA"
 
 bool layer_parse_use(const char *text, enum layer_use *ret)
@@ -142,6 +143,7 @@ static void print_name(const uint8_t *reparse, bool is_junction, GString *ret)
 void layer_file_clear(struct layer_file *f)
 {
 	g_clear_pointer(&f->sd, g_free);
+	g_clear_pointer(&f->reparse, g_free);
 	cim_ea_list_clear(&f->eas);
 }
 
@@ -219,15 +221,14 @@ static int take_eas(const struct pax_record *r, struct layer_file *ret)
 
 static int take_reparse(const struct pax_record *r, struct layer_file *ret)
 {
-	g_autofree void *buf = NULL;
+	void *buf;
 	int err = decode(r, &buf, &ret->meta.reparse_size);
 
-	if (err == 0 && ret->meta.reparse_size > CIM_REPARSE_MAX)
-		err = cim_fail(EINVAL, "its reparse buffer has %zu bytes; it may have %d",
-			       ret->meta.reparse_size, CIM_REPARSE_MAX);
-	if (err == 0)
-		memcpy(ret->reparse, buf, ret->meta.reparse_size);
-	return err;
+	if (err < 0)
+		return err;
+	g_free(ret->reparse);
+	ret->reparse = buf;
+	return 0;
 }
 
 /* Returns 1 for a record that is none of Windows'. */
@@ -263,6 +264,7 @@ static int take_record(const struct pax_record *r, struct layer_file *ret, bool 
 static int complete_reparse(const struct tar_entry *e, bool is_junction, struct layer_file *f)
 {
 	if (f->meta.reparse_size == 0 && e->type == TAR_SYMLINK) {
+		f->reparse = g_realloc(f->reparse, CIM_REPARSE_MAX);
 		int n = layer_reparse(e->link, is_junction, f->reparse);
 
 		if (n < 0)
@@ -287,13 +289,15 @@ static void complete_attributes(const struct tar_entry *e, bool is_junction, boo
 		*a |= CIM_ATTRIBUTE_REPARSE_POINT;
 }
 
-int layer_parse(const struct tar_entry *e, struct layer_file *ret)
+int layer_parse(const struct tar_entry *e, enum layer_use use, struct layer_file *ret)
 {
 	bool is_junction = false, has_attributes = false;
 	const struct pax_record *eas = tar_entry_find(e, OWN_EAS);
 	int r = 0;
 
-	*ret = (struct layer_file){ .mask = CIM_WIN_ALL };
+	*ret = (struct layer_file){ .mask = CIM_WIN_ALL, .is_windows = use == LAYER_ALWAYS };
+	if (use == LAYER_NEVER)
+		return 0;
 	for (guint i = 0; r >= 0 && i < e->records->len; i++) {
 		r = take_record(&g_array_index(e->records, struct pax_record, i), ret, &is_junction,
 				&has_attributes);
@@ -312,6 +316,17 @@ int layer_parse(const struct tar_entry *e, struct layer_file *ret)
 	ret->meta.eas = ret->eas.data;
 	ret->meta.eas_size = ret->eas.size;
 	return cim_winmeta_check(ret->mask, &ret->meta);
+}
+
+bool layer_has_records(const struct tar_entry *e)
+{
+	for (guint i = 0; i < e->records->len; i++) {
+		const struct pax_record *r = &g_array_index(e->records, struct pax_record, i);
+
+		if (pax_key_after(r, PREFIX) || pax_key_after(r, OWN_PREFIX))
+			return true;
+	}
+	return false;
 }
 
 /* ---- streams ---- */

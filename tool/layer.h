@@ -43,17 +43,21 @@ struct layer_file {
 	struct cim_winmeta meta; /* checked; points into the rest */
 	void *sd;                /* g_free() */
 	struct cim_ea_list eas;
-	uint8_t reparse[CIM_REPARSE_MAX];
+	uint8_t *reparse; /* g_free() */
 };
 
 /**
  * layer_parse - the records of an entry
  * @e: not refused
+ * @use: ALWAYS: it is Windows' even if it has none
  * @ret: layer_file_clear(), also on failure
  *
  * Times are those of the entry.  Returns 0 or -EINVAL: a record is not what it should be.
  */
-int layer_parse(const struct tar_entry *e, struct layer_file *ret);
+int layer_parse(const struct tar_entry *e, enum layer_use use, struct layer_file *ret);
+
+/** layer_has_records - whether an entry has any that layer_parse() reads */
+bool layer_has_records(const struct tar_entry *e);
 void layer_file_clear(struct layer_file *f);
 
 /**

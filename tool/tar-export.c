@@ -47,6 +47,7 @@ struct tar_export {
 	GArray *levels;    /* struct level */
 	GHashTable *dirs;  /* IDs: damage may give a directory two names, or make a circle */
 	GHashTable *links; /* ID -> path of the first name */
+	GString *owner;    /* path of the last file with records of Windows; "": it had none */
 	uint8_t *chunk;
 };
 
@@ -347,11 +348,14 @@ static void add_creation(struct file *f)
 	take_time(f->attr.created, &f->attr, &f->tar.btime, &f->tar.has_btime);
 }
 
+/* A file with a colon in its name would look like a stream of the one before it without. */
 static bool wants_records(struct tar_export *x, const struct file *f)
 {
+	g_autofree char *stream = layer_stream_of(f->tar.name, x->owner->str);
+
 	if (x->windows != LAYER_AUTO)
 		return x->windows == LAYER_ALWAYS;
-	return layer_needs_records(x->img, &f->entry, &f->attr, &f->windows);
+	return stream || layer_needs_records(x->img, &f->entry, &f->attr, &f->windows);
 }
 
 static int read_file(struct tar_export *x, uint32_t id, struct file *f)
@@ -415,6 +419,7 @@ static int write_file(struct tar_export *x, struct file *f)
 		r = tar_write_entry(x->out, &f->tar, f->records);
 	if (r == 0 && f->has_records)
 		r = write_streams(x, f);
+	g_string_assign(x->owner, f->has_records ? f->tar.name : "");
 	if (r == 0) {
 		progress_found(x->progress, f->tar.size);
 		progress_done(x->progress, f->tar.size);
@@ -539,6 +544,7 @@ int tar_export(struct cim_image *img, const char *arg, int fd, enum layer_use wi
 		.levels = g_array_new(FALSE, FALSE, sizeof(struct level)),
 		.dirs = g_hash_table_new(NULL, NULL),
 		.links = g_hash_table_new_full(NULL, NULL, NULL, g_free),
+		.owner = g_string_new(NULL),
 		.chunk = g_malloc(CHUNK),
 	};
 
@@ -548,6 +554,7 @@ int tar_export(struct cim_image *img, const char *arg, int fd, enum layer_use wi
 		r = tar_write_end(x.out);
 	tar_writer_free(x.out);
 	g_string_free(x.path, TRUE);
+	g_string_free(x.owner, TRUE);
 	g_array_free(x.levels, TRUE);
 	g_hash_table_destroy(x.dirs);
 	g_hash_table_destroy(x.links);

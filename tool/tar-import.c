@@ -2,81 +2,43 @@
 /*
  * The import of a tar: its entries into a writer, in one pass, as a pipe gives them.
  *
- * What an entry says is put into the tree that there is: a directory over a directory keeps what is
- * in it, anything else replaces.  A name with a symlink or a file on its way is refused, so that
- * nothing lands elsewhere than where it says.
+ * What an entry says is put into the tree that there is (tar-tree.c): a directory over a directory
+ * keeps what is in it, anything else replaces.  Nothing here asks for the time: what an archive
+ * does not say of a file comes from what it says.
  *
- * Directories into which something comes are kept free of what new files would inherit; they get
- * their own metadata at the end, and with it times that do not change any more.  Nothing here asks
- * for the time: what an archive does not say of a file comes from what it says.
- *
- * Whiteouts (OCI image layers) take away what the base has, not what the archive brings, whatever
- * the order of the two.
+ * An entry with records of Windows (layer.c) becomes a file of Windows, without owner and mode but
+ * for those among its EAs; all others become files of Linux.
  */
 #include "config.h"
 
 #include "tar-import.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "acl.h"
 #include "error.h"
 #include "signals.h"
-#include "tar-acl.h"
 #include "tar-read.h"
+#include "tar-tree.h"
 #include "tool.h"
-#include "util.h"
-
-#define WHITEOUT        ".wh."
-#define WHITEOUT_META   ".wh..wh."     /* what aufs keeps for itself; no file of anyone's */
-#define WHITEOUT_OPAQUE ".wh..wh..opq" /* all that the base has in this directory */
-
-#define XATTR_RECORD       "SCHILY.xattr."
-#define XATTR_RECORD_B64   "LIBARCHIVE.xattr."
-#define SELINUX_RECORD     "RHT.security.selinux"
-#define SELINUX_XATTR      "security.selinux"
-#define ACL_RECORD         "SCHILY.acl.access"
-#define ACL_DEFAULT_RECORD "SCHILY.acl.default"
 
 #define CHUNK (1024 * 1024)
 
-#define SET_TIMES (CIM_SET_ACCESSED | CIM_SET_WRITTEN | CIM_SET_CHANGED | CIM_SET_CREATED)
-#define SET_ALL   (SET_TIMES | CIM_SET_MODE | CIM_SET_UID | CIM_SET_GID)
-
-/* A directory into which something came, or that the archive has: what it shall be at the end. */
-struct dir_state {
-	bool named;     /* the archive has an entry of it */
-	char *spelling; /* there; NULL: as the image has it */
-	unsigned int mask;
-	struct cim_attr attr;
-	void *acl; /* the default ACL; NULL: none */
-	size_t acl_size;
-};
-
-/* A name in a directory. */
-struct place {
-	uint32_t dir_id;
-	const char *name;
-	size_t n;
-};
+#define HIVES "Hives/" /* of a Windows layer: files of the registry, or what changes in them */
+#define DELTA "_delta"
 
 struct tar_import {
 	struct import *im;
 	const struct tar_options *options;
 	struct tar_reader *reader;
-	uint32_t base_last_id;
-	GHashTable *dirs; /* ID -> struct dir_state */
-	GHashTable
-		*claimed;  /* dir ID << 32 | ID: names that the archive gave to files of the base */
-	GString *path;     /* of the entry, without what does not count in it */
-	GString *last_dir; /* the directory that was looked up last, … */
-	uint32_t last_dir_id; /* … and its ID; 0: not any more */
-	bool has_root_time;
-	struct timespec
-		root_time; /* of a root that the archive does not mention: the first entry's */
+	struct tar_tree tree;
+	GString *path;  /* of the entry, without what does not count in it */
+	GString *owner; /* path of the last file of Windows, which streams may follow; "": none */
+	uint32_t owner_id;
+	bool has_deltas;
 	uint8_t *chunk;
 };
 
@@ -97,475 +59,16 @@ static bool reader_waits(void *arg)
 	return signal_caught;
 }
 
-/* ---- names ---- */
+/* ---- data ---- */
 
-/*
- * The path of an entry, or of a hard link's target: from the root, with single slashes, "" the root
- * itself.
- */
-static int clean_path(const char *raw, GString *ret)
-{
-	g_string_truncate(ret, 0);
-	if (!*raw)
-		return cim_fail(EINVAL, "the path is empty");
-	if (*raw == '/')
-		return cim_fail(EINVAL, "the path is absolute");
-	for (const char *p = raw; *p;) {
-		size_t n = strcspn(p, "/");
-
-		if (n == 2 && memcmp(p, "..", 2) == 0)
-			return cim_fail(EINVAL, "the path has \"..\" in it");
-		if (n > 0 && !(n == 1 && *p == '.')) {
-			int r = cim_name_valid_linux(p, n);
-
-			if (r < 0)
-				return *cim_reason()
-					       ? r
-					       : cim_fail(-r, "a name in the path is too long");
-			if (ret->len > 0)
-				g_string_append_c(ret, '/');
-			g_string_append_len(ret, p, (gssize)n);
-		}
-		p += n + (p[n] == '/');
-	}
-	if (ret->len > CIM_PATH_UNITS_MAX)
-		return cim_fail(ENAMETOOLONG, "the path is too long: %zu bytes; it may have %d",
-				ret->len, CIM_PATH_UNITS_MAX);
-	return 0;
-}
-
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
-static bool is_new(const struct tar_import *ti, uint32_t id)
-{
-	return id > ti->base_last_id;
-}
-
-/* ---- directories ---- */
-
-static void dir_state_free(void *p)
-{
-	struct dir_state *d = p;
-
-	g_free(d->spelling);
-	g_free(d->acl);
-	g_free(d);
-}
-
-static struct dir_state *dir_state(struct tar_import *ti, uint32_t id)
-{
-	return g_hash_table_lookup(ti->dirs, GUINT_TO_POINTER(id));
-}
-
-static struct dir_state *add_dir_state(struct tar_import *ti, uint32_t id)
-{
-	struct dir_state *d = g_new0(struct dir_state, 1);
-
-	g_hash_table_insert(ti->dirs, GUINT_TO_POINTER(id), d);
-	return d;
-}
-
-static int take_default_acl(struct tar_import *ti, uint32_t id, struct dir_state *d)
-{
-	ssize_t n = cim_writer_get_xattr(ti->im->writer, id, CIM_ACL_DEFAULT, NULL, 0);
-
-	if (n <= 0)
-		return n == -ENODATA || n == 0 ? 0 : (int)n;
-	d->acl = g_malloc((size_t)n);
-	n = cim_writer_get_xattr(ti->im->writer, id, CIM_ACL_DEFAULT, d->acl, (size_t)n);
-	if (n < 0)
-		return (int)n;
-	d->acl_size = (size_t)n;
-	return cim_writer_remove_xattr(ti->im->writer, id, CIM_ACL_DEFAULT);
-}
-
-/* A directory of the base will get a name or lose one: it shall be at the end what it is now. */
-static int touch_dir(struct tar_import *ti, uint32_t id)
-{
-	if (dir_state(ti, id))
-		return 0;
-	struct dir_state *d = add_dir_state(ti, id);
-	d->mask = SET_TIMES;
-	int r = cim_writer_attr(ti->im->writer, id, &d->attr);
-	if (r == 0)
-		r = take_default_acl(ti, id, d);
-	if (r == 0 && d->attr.posix.mode & S_ISGID) {
-		struct cim_attr neutral = { .posix.mode = d->attr.posix.mode & ~(uint32_t)S_ISGID };
-
-		d->mask |= CIM_SET_MODE;
-		r = cim_writer_set(ti->im->writer, id, CIM_SET_MODE, &neutral);
-	}
-	return r;
-}
-
-static void set_times(const struct tar_entry *e, struct cim_attr *ret)
-{
-	const struct timespec *m = &e->mtime;
-
-	ret->written = cim_ticks_from_timespec(*m);
-	ret->accessed = cim_ticks_from_timespec(e->has_atime ? e->atime : *m);
-	ret->changed = cim_ticks_from_timespec(e->has_ctime ? e->ctime : *m);
-	ret->created = cim_ticks_from_timespec(e->has_btime ? e->btime : *m);
-}
-
-/* A directory that the archive names no entry for, though it has one in it. */
-static int make_implied(struct tar_import *ti, uint32_t dir_id, const char *name, size_t n,
-			const struct tar_entry *e, uint32_t *ret_id)
-{
-	const struct cim_make m = { .mode = S_IFDIR | 0755 };
-	int r = touch_dir(ti, dir_id);
-
-	if (r == 0)
-		r = cim_writer_make(ti->im->writer, dir_id, name, n, &m, ret_id);
-	if (r < 0)
-		return r;
-	struct dir_state *d = add_dir_state(ti, *ret_id);
-	d->mask = SET_TIMES;
-	set_times(e, &d->attr);
-	return 0;
-}
-
-/* What a name on the way to an entry stands for: a directory, or the entry is refused. */
-static int check_way(struct tar_import *ti, uint32_t id)
-{
-	struct cim_attr attr;
-	int r = cim_writer_attr(ti->im->writer, id, &attr);
-
-	if (r < 0 || S_ISDIR(attr.posix.mode))
-		return r;
-	if (S_ISLNK(attr.posix.mode))
-		return cim_fail(ENOTDIR, "there is a symlink in its path");
-	return cim_fail(ENOTDIR, "there is a file in its path that is no directory");
-}
-
-static int found_folded(const char *spelling)
-{
-	return cim_fail(
-		EEXIST,
-		"another name in the archive, \"%s\", differs from it in case only, and the "
-		"image does not tell them apart",
-		spelling);
-}
-
-static char *claim_key(uint32_t dir_id, const char *name, size_t n)
-{
-	return g_strdup_printf("%u/%.*s", dir_id, (int)n, name);
-}
-
-/* A name of a file of the base's that is the archive's all the same. */
-static bool is_claimed(const struct tar_import *ti, uint32_t dir_id, const char *name, size_t n)
-{
-	if (g_hash_table_size(ti->claimed) == 0)
-		return false;
-	g_autofree char *key = claim_key(dir_id, name, n);
-	return g_hash_table_contains(ti->claimed, key);
-}
-
-/* How the archive spells a name that it has given; 1 if it has not. */
-static int archive_spelling(struct tar_import *ti, uint32_t dir_id, const char *name, size_t n,
-			    uint32_t id, char *ret)
-{
-	const struct dir_state *d = dir_state(ti, id);
-
-	if (d && d->spelling) {
-		g_strlcpy(ret, d->spelling, CIM_NAME_BYTES + 1);
-		return 0;
-	}
-	int r = cim_writer_spelling(ti->im->writer, dir_id, name, n, ret);
-	if (r == 0 && !is_new(ti, id) && !(d && d->named) &&
-	    !is_claimed(ti, dir_id, ret, strlen(ret)))
-		return 1;
-	return r;
-}
-
-/* A name; -ENOENT; -EEXIST if it is the archive's own in another spelling. */
-static int look_up(struct tar_import *ti, uint32_t dir_id, const char *name, size_t n,
-		   uint32_t *ret_id)
-{
-	char spelling[CIM_NAME_BYTES + 1];
-	int r = cim_writer_lookup(ti->im->writer, dir_id, name, n, ret_id);
-
-	if (r < 0 || !ti->im->folds_case)
-		return r;
-	r = archive_spelling(ti, dir_id, name, n, *ret_id, spelling);
-	if (r == 0 && (strlen(spelling) != n || memcmp(spelling, name, n) != 0))
-		return found_folded(spelling);
-	return MIN(r, 0);
-}
-
-/*
- * The directory of a path, and the path's last name.
- * @e: whose path it is, for directories that are not there; NULL: -ENOENT then
- */
-static int find_place(struct tar_import *ti, const GString *path, const struct tar_entry *e,
-		      struct place *ret)
-{
-	const char *name = base_name(path->str), *p = path->str;
-	size_t dir_size = (size_t)(name - path->str);
-	uint32_t id = cim_writer_root(ti->im->writer);
-	int r = 0;
-
-	*ret = (struct place){ .name = name, .n = path->len - dir_size };
-	if (ti->last_dir_id && dir_size == ti->last_dir->len &&
-	    memcmp(p, ti->last_dir->str, dir_size) == 0) {
-		ret->dir_id = ti->last_dir_id;
-		return 0;
-	}
-	for (size_t n; r == 0 && p < name; p += n + 1) {
-		uint32_t sub;
-
-		n = strcspn(p, "/");
-		r = look_up(ti, id, p, n, &sub);
-		if (r == 0)
-			r = check_way(ti, sub);
-		else if (r == -ENOENT && e)
-			r = make_implied(ti, id, p, n, e, &sub);
-		id = r == 0 ? sub : id;
-	}
-	if (r < 0)
-		return r;
-	g_string_append_len(g_string_truncate(ti->last_dir, 0), path->str, (gssize)dir_size);
-	ti->last_dir_id = ret->dir_id = id;
-	return 0;
-}
-
-/* ---- taking away ---- */
-
-static int remove_name(struct tar_import *ti, uint32_t dir_id, const char *name, uint32_t id)
-{
-	int r = touch_dir(ti, dir_id);
-
-	ti->last_dir_id = 0; /* it may be in what goes */
-	return r < 0 ? r : import_remove(ti->im, dir_id, name, id);
-}
-
-static int collect_name(void *arg, const char *name, size_t n, uint32_t id)
-{
-	g_ptr_array_add(arg, g_strndup(name, n));
-	return 0;
-}
-
-static int list_names(struct tar_import *ti, uint32_t dir_id, GPtrArray *ret)
-{
-	return cim_writer_list(ti->im->writer, dir_id, collect_name, ret);
-}
-
-static int hide_below(struct tar_import *ti, uint32_t dir_id);
-
-/*
- * Take away what the base has under a name.  A directory stays if something of the archive is in
- * it, or the archive has it.
- */
-static int hide(struct tar_import *ti, uint32_t dir_id, const char *name, uint32_t id)
-{
-	const struct dir_state *d = dir_state(ti, id);
-
-	if (is_new(ti, id) || (!d && is_claimed(ti, dir_id, name, strlen(name))))
-		return 0;
-	if (!d)
-		return remove_name(ti, dir_id, name, id);
-	bool named = d->named;
-	int r = hide_below(ti, id);
-	if (r < 0 || named)
-		return r;
-	g_autoptr(GPtrArray) left = g_ptr_array_new_with_free_func(g_free);
-	r = list_names(ti, id, left);
-	return r < 0 || left->len > 0 ? r : remove_name(ti, dir_id, name, id);
-}
-
-static int hide_below(struct tar_import *ti, uint32_t dir_id)
-{
-	g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
-	int r = list_names(ti, dir_id, names);
-
-	for (guint i = 0; r == 0 && i < names->len; i++) {
-		const char *name = g_ptr_array_index(names, i);
-		uint32_t id;
-
-		r = cim_writer_lookup(ti->im->writer, dir_id, name, strlen(name), &id);
-		if (r == 0)
-			r = hide(ti, dir_id, name, id);
-	}
-	return r;
-}
-
-/* Whether a path is, or lies under, one of aufs' own names. */
-static bool is_aufs_own(const char *path)
-{
-	const char *p = path;
-
-	if (strcmp(base_name(path), WHITEOUT_OPAQUE) == 0)
-		return false;
-	for (; p; p = strchr(p, '/')) {
-		p += *p == '/';
-		if (g_str_has_prefix(p, WHITEOUT_META))
-			return true;
-	}
-	return false;
-}
-
-static int apply_whiteout(struct tar_import *ti)
-{
-	struct place place;
-	uint32_t id;
-	int r = find_place(ti, ti->path, NULL, &place);
-	bool opaque = strcmp(place.name, WHITEOUT_OPAQUE) == 0;
-
-	if (r == 0 && opaque)
-		return hide_below(ti, place.dir_id);
-	const char *name = place.name + strlen(WHITEOUT);
-	if (r == 0 && cim_name_valid_linux(name, strlen(name)) < 0)
-		return cim_fail(EINVAL, "it is a whiteout of \"%s\", which is no name", name);
-	if (r == 0)
-		r = cim_writer_lookup(ti->im->writer, place.dir_id, name, strlen(name), &id);
-	if (r == -ENOENT)
-		return 0; /* nothing to hide */
-	return r < 0 ? r : hide(ti, place.dir_id, name, id);
-}
-
-/* ---- metadata ---- */
-
-static int set_xattr(struct tar_import *ti, uint32_t id, const char *name, const void *value,
-		     size_t size)
-{
-	int r = cim_writer_set_xattr(ti->im->writer, id, name, value, size, 0);
-
-	if (r < 0 && !*cim_reason())
-		return cim_fail(-r, "its attribute %s cannot be stored: %s", name, g_strerror(-r));
-	return r;
-}
-
-/* The default ACL of a directory would go on to what is made in it: it waits for the end. */
-static int set_acl(struct tar_import *ti, uint32_t id, struct dir_state *d, const char *name,
-		   const void *value, size_t size)
-{
-	if (strcmp(name, CIM_ACL_DEFAULT) != 0)
-		return set_xattr(ti, id, name, value, size);
-	if (!d || cim_acl_check(value, size) < 0)
-		return cim_fail(EINVAL, "its default ACL is none, or not a directory's");
-	g_free(d->acl);
-	d->acl = g_memdup2(value, size);
-	d->acl_size = size;
-	return 0;
-}
-
-static int set_text_acl(struct tar_import *ti, uint32_t id, struct dir_state *d, const char *name,
-			const struct pax_record *r)
-{
-	g_autoptr(GByteArray) blob = NULL;
-	int err = tar_acl_parse(r->value, r->value_size, &blob);
-
-	return err < 0 ? err : set_acl(ti, id, d, name, blob->data, blob->len);
-}
-
-/* What GNU tar does to names that would end the key too early: "user.a%3Db" is "user.a=b". */
-static char *decode_key(const char *key)
-{
-	GString *s = g_string_new(NULL);
-
-	for (const char *p = key; *p; p++) {
-		bool equals = strncmp(p, "%3D", 3) == 0, percent = strncmp(p, "%25", 3) == 0;
-
-		g_string_append_c(s, equals ? '=' : *p);
-		p += equals || percent ? 2 : 0;
-	}
-	return g_string_free(s, FALSE);
-}
-
-/* libarchive's way, where any byte may be a "%3D"; false: it is wrong, or has a NUL. */
-static bool decode_url(const char *text, GString *ret)
-{
-	for (const char *p = text; *p; p++) {
-		int high = *p == '%' ? g_ascii_xdigit_value(p[1]) : 0;
-		int low = *p == '%' && high >= 0 ? g_ascii_xdigit_value(p[2]) : 0;
-
-		if (high < 0 || low < 0 || (*p == '%' && high + low == 0))
-			return false;
-		g_string_append_c(ret, *p == '%' ? (char)(high << 4 | low) : *p);
-		p += *p == '%' ? 2 : 0;
-	}
-	return true;
-}
-
-static int set_base64_xattr(struct tar_import *ti, uint32_t id, const char *key,
-			    const struct pax_record *r)
-{
-	g_autofree uint8_t *value = g_malloc(r->value_size + 1);
-	g_autoptr(GString) name = g_string_new(NULL);
-	size_t size;
-
-	if (!decode_url(key, name))
-		return cim_fail(EINVAL, "its record %s has no name", r->key);
-	if (!import_is_stored_xattr(name->str))
-		return 0;
-	/* libarchive leaves the padding away. */
-	size_t n = r->value_size;
-	g_autofree char *text = g_malloc(n + 4);
-	memcpy(text, r->value, n);
-	for (; n % 4; n++)
-		text[n] = '=';
-	if (!pax_base64(text, n, value, &size))
-		return cim_fail(EINVAL, "its record %s is no base64", r->key);
-	return set_xattr(ti, id, name->str, value, size);
-}
-
-static int apply_record(struct tar_import *ti, uint32_t id, struct dir_state *d,
-			const struct pax_record *r)
-{
-	const char *key = pax_key_after(r, XATTR_RECORD);
-	g_autofree char *name = key ? decode_key(key) : NULL;
-
-	if (name && import_is_stored_xattr(name))
-		return g_str_has_prefix(name, "system.")
-			       ? set_acl(ti, id, d, name, r->value, r->value_size)
-			       : set_xattr(ti, id, name, r->value, r->value_size);
-	key = pax_key_after(r, XATTR_RECORD_B64);
-	if (key)
-		return set_base64_xattr(ti, id, key, r);
-	if (strcmp(r->key, SELINUX_RECORD) == 0)
-		return set_xattr(ti, id, SELINUX_XATTR, r->value, r->value_size);
-	if (strcmp(r->key, ACL_RECORD) == 0)
-		return set_text_acl(ti, id, d, CIM_ACL_ACCESS, r);
-	if (strcmp(r->key, ACL_DEFAULT_RECORD) == 0)
-		return set_text_acl(ti, id, d, CIM_ACL_DEFAULT, r);
-	return 0;
-}
-
-static int apply_records(struct tar_import *ti, uint32_t id, struct dir_state *d,
-			 const struct tar_entry *e)
-{
-	int r = 0;
-
-	for (guint i = 0; r == 0 && i < e->records->len; i++)
-		r = apply_record(ti, id, d, &g_array_index(e->records, struct pax_record, i));
-	return r;
-}
-
-static void fill_attr(const struct tar_entry *e, uint32_t type, struct cim_attr *ret)
-{
-	*ret = (struct cim_attr){
-		.posix = { .mode = type | e->mode, .uid = e->uid, .gid = e->gid },
-	};
-	set_times(e, ret);
-}
-
-/* ---- entries ---- */
-
-/* Data with or without holes between it, into an empty file. */
-static int copy_data(struct tar_import *ti, uint32_t id, const struct tar_entry *e)
+/* Data with holes between it, into an empty file. */
+static int copy_sparse(struct tar_import *ti, uint32_t id, const struct tar_entry *e)
 {
 	struct cim_writer *w = ti->im->writer;
 	uint64_t off, end = 0;
 	ssize_t n = 0;
-
-	if (e->size == 0)
-		return 0;
 	int r = cim_writer_open_file(w, id, CIM_OPEN_WRITE | CIM_OPEN_TRUNCATE);
+
 	if (r < 0)
 		return r;
 	while (r == 0 && (n = tar_reader_data(ti->reader, ti->chunk, CHUNK, &off)) > 0) {
@@ -585,6 +88,37 @@ static int copy_data(struct tar_import *ti, uint32_t id, const struct tar_entry 
 	return n < 0 ? (int)n : r;
 }
 
+/* @stream: NULL for the main one */
+static int copy_stream(struct tar_import *ti, uint32_t id, const char *stream,
+		       const struct tar_entry *e)
+{
+	struct cim_stream_writer *s;
+	uint64_t off;
+	ssize_t n = 0;
+	int r = cim_stream_writer_open(ti->im->writer, id, stream, e->size, &s);
+
+	if (r < 0)
+		return r;
+	while (r == 0 && (n = tar_reader_data(ti->reader, ti->chunk, CHUNK, &off)) > 0) {
+		r = cim_stream_writer_add(s, ti->chunk, (size_t)n);
+		if (r == 0 && reader_waits(ti))
+			r = -EINTR;
+	}
+	int closed = cim_stream_writer_close(s);
+	if (n < 0)
+		return (int)n;
+	return r < 0 ? r : closed;
+}
+
+static int copy_data(struct tar_import *ti, uint32_t id, const struct tar_entry *e)
+{
+	if (e->type != TAR_FILE || e->size == 0)
+		return 0;
+	return e->extents ? copy_sparse(ti, id, e) : copy_stream(ti, id, NULL, e);
+}
+
+/* ---- files ---- */
+
 static uint32_t file_type(const struct tar_entry *e)
 {
 	switch (e->type) {
@@ -601,18 +135,8 @@ static uint32_t file_type(const struct tar_entry *e)
 	}
 }
 
-/* Whatever has the name goes. */
-static int make_room(struct tar_import *ti, const struct place *p)
-{
-	uint32_t id;
-	int r = look_up(ti, p->dir_id, p->name, p->n, &id);
-
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
-	return remove_name(ti, p->dir_id, p->name, id);
-}
-
-static int import_file(struct tar_import *ti, const struct tar_entry *e, const struct place *p)
+static int make_file(struct tar_import *ti, const struct tar_entry *e, const struct tar_place *p,
+		     uint32_t *ret_id)
 {
 	const struct cim_make m = {
 		.mode = file_type(e) | e->mode,
@@ -622,28 +146,144 @@ static int import_file(struct tar_import *ti, const struct tar_entry *e, const s
 		.minor = e->minor,
 		.target = e->link,
 	};
-	struct cim_attr attr;
-	uint32_t id;
 
 	if (e->type == TAR_SYMLINK && !*e->link)
 		return cim_fail(EINVAL, "it is a symlink to nothing");
-	int r = make_room(ti, p);
+	int r = tar_tree_make_room(&ti->tree, p);
 	if (r == 0)
-		r = touch_dir(ti, p->dir_id);
+		r = tar_tree_touch(&ti->tree, p->dir_id);
+	return r < 0 ? r : cim_writer_make(ti->im->writer, p->dir_id, p->name, p->n, &m, ret_id);
+}
+
+/* An entry is left out as a whole, or is there as a whole.  @r: what came of it */
+static int end_file(struct tar_import *ti, const struct tar_entry *e, const struct tar_place *p,
+		    uint32_t id, int r)
+{
+	struct cim_attr attr = { 0 };
+
+	tar_tree_times(e, &attr);
 	if (r == 0)
-		r = cim_writer_make(ti->im->writer, p->dir_id, p->name, p->n, &m, &id);
+		r = cim_writer_set(ti->im->writer, id, TAR_SET_TIMES, &attr);
+	if (r < 0) {
+		g_autofree char *why = g_strdup(cim_reason());
+
+		(void)cim_writer_remove(ti->im->writer, p->dir_id, p->name, p->n);
+		cim_reason_set("%s", why);
+	}
+	return r;
+}
+
+static int import_file(struct tar_import *ti, const struct tar_entry *e, const struct tar_place *p)
+{
+	uint32_t id;
+	int r = make_file(ti, e, p, &id);
+
 	if (r < 0)
 		return r;
-	fill_attr(e, m.mode & S_IFMT, &attr);
-	if (e->type == TAR_FILE)
-		r = copy_data(ti, id, e);
+	r = copy_data(ti, id, e);
 	if (r == 0)
-		r = apply_records(ti, id, NULL, e);
+		r = tar_apply_xattrs(ti->im->writer, id, NULL, e);
+	return end_file(ti, e, p, id, r);
+}
+
+/* ---- files of Windows ---- */
+
+static void set_windows_times(const struct tar_entry *e, struct cim_winmeta *ret)
+{
+	struct cim_attr attr;
+
+	tar_tree_times(e, &attr);
+	ret->created = attr.created;
+	ret->written = attr.written;
+	ret->changed = attr.changed;
+	ret->accessed = attr.accessed;
+}
+
+/* Files and links are made as Windows' API makes them; it has no special files. */
+static int make_windows_file(struct tar_import *ti, const struct tar_entry *e,
+			     const struct tar_place *p, const struct layer_file *f,
+			     uint32_t *ret_id)
+{
+	unsigned int mask = f->mask;
+
+	if (e->type == TAR_FILE || e->type == TAR_SYMLINK) {
+		int r = tar_tree_make_room(&ti->tree, p);
+
+		if (r == 0)
+			r = tar_tree_touch(&ti->tree, p->dir_id);
+		return r < 0 ? r
+			     : cim_writer_create(ti->im->writer, p->dir_id, p->name, p->n, &f->meta,
+						 ret_id);
+	}
+	if (f->meta.reparse_size == 0)
+		mask &= ~CIM_WIN_REPARSE;
+	if (!f->has_eas)
+		mask &= ~CIM_WIN_EAS;
+	int r = make_file(ti, e, p, ret_id);
+	return r < 0 ? r : cim_writer_set_windows(ti->im->writer, *ret_id, mask, &f->meta);
+}
+
+static void set_owner(struct tar_import *ti, uint32_t id)
+{
+	g_string_assign(ti->owner, ti->path->str);
+	ti->owner_id = id;
+}
+
+static int import_windows_file(struct tar_import *ti, const struct tar_entry *e,
+			       const struct tar_place *p, struct layer_file *f)
+{
+	uint32_t id;
+
+	set_windows_times(e, &f->meta);
+	int r = make_windows_file(ti, e, p, f, &id);
+	if (r < 0)
+		return r;
+	r = copy_data(ti, id, e);
+	/* EAs have all attributes in them. */
+	if (r == 0 && !f->has_eas)
+		r = tar_apply_xattrs(ti->im->writer, id, NULL, e);
+	r = end_file(ti, e, p, id, r);
 	if (r == 0)
-		r = cim_writer_set(ti->im->writer, id, SET_TIMES, &attr);
-	if (r < 0) /* an entry is left out as a whole; this leaves the reason */
-		(void)cim_writer_unlink(ti->im->writer, p->dir_id, p->name, p->n);
+		set_owner(ti, id);
 	return r;
+}
+
+/* An entry that is an alternate stream of the file before it. */
+static int import_stream(struct tar_import *ti, const struct tar_entry *e, const char *stream)
+{
+	if (!*stream)
+		return cim_fail(EINVAL, "it is a stream without a name");
+	if (e->extents)
+		return cim_fail(EINVAL, "it is a stream, and a sparse one");
+	int r = copy_stream(ti, ti->owner_id, stream, e);
+	if (r < 0 && !*cim_reason())
+		return cim_fail(-r, "the stream cannot be stored: %s", g_strerror(-r));
+	return r;
+}
+
+/* ---- directories ---- */
+
+/*
+ * What there is under a directory's name, if it stays: a directory.  1: there is nothing any more.
+ * @p: NULL for the root
+ */
+static int find_dir(struct tar_import *ti, const struct tar_place *p, uint32_t *ret_id)
+{
+	struct cim_attr attr;
+
+	if (!p) {
+		*ret_id = cim_writer_root(ti->im->writer);
+		return 0;
+	}
+	int r = tar_tree_look_up(&ti->tree, p, ret_id);
+	if (r == 0)
+		r = cim_writer_attr(ti->im->writer, *ret_id, &attr);
+	if (r < 0)
+		return r == -ENOENT ? 1 : r;
+	if (S_ISDIR(attr.posix.mode))
+		return 0;
+	r = tar_tree_remove(&ti->tree, p);
+	return r < 0 ? r : 1;
 }
 
 /* A directory that stays, with other metadata. */
@@ -661,7 +301,7 @@ static int renew_dir(struct tar_import *ti, uint32_t id, const struct tar_entry 
 				      &neutral);
 }
 
-static int make_dir(struct tar_import *ti, const struct tar_entry *e, const struct place *p,
+static int make_dir(struct tar_import *ti, const struct tar_entry *e, const struct tar_place *p,
 		    uint32_t *ret_id)
 {
 	const struct cim_make m = {
@@ -669,56 +309,64 @@ static int make_dir(struct tar_import *ti, const struct tar_entry *e, const stru
 		.uid = e->uid,
 		.gid = e->gid,
 	};
-	int r = touch_dir(ti, p->dir_id);
+	int r = tar_tree_touch(&ti->tree, p->dir_id);
 
 	return r < 0 ? r : cim_writer_make(ti->im->writer, p->dir_id, p->name, p->n, &m, ret_id);
 }
 
-/* @p: NULL for the root */
-static int import_dir(struct tar_import *ti, const struct tar_entry *e, const struct place *p)
+static int import_dir(struct tar_import *ti, const struct tar_entry *e, const struct tar_place *p)
 {
-	uint32_t id = cim_writer_root(ti->im->writer);
-	struct cim_attr attr = { .posix.mode = S_IFDIR };
-	int r = p ? look_up(ti, p->dir_id, p->name, p->n, &id) : 0;
-	bool is_there = r == 0;
+	uint32_t id;
+	int r = find_dir(ti, p, &id);
 
-	if (p && is_there)
-		r = cim_writer_attr(ti->im->writer, id, &attr);
-	if (r == 0 && !S_ISDIR(attr.posix.mode)) {
-		r = remove_name(ti, p->dir_id, p->name, id);
-		is_there = false;
-	}
-	if (r < 0 && r != -ENOENT)
-		return r;
-	r = is_there ? renew_dir(ti, id, e) : make_dir(ti, e, p, &id);
 	if (r < 0)
 		return r;
-	struct dir_state *d = add_dir_state(ti, id);
-	d->named = true;
-	if (p && ti->im->folds_case && is_there)
-		d->spelling = g_strndup(p->name, p->n);
-	d->mask = SET_TIMES | (e->mode & S_ISGID ? CIM_SET_MODE : 0);
-	fill_attr(e, S_IFDIR, &d->attr);
-	return apply_records(ti, id, d, e);
+	r = r == 0 ? renew_dir(ti, id, e) : make_dir(ti, e, p, &id);
+	if (r < 0)
+		return r;
+	struct tar_dir *d = tar_tree_dir(&ti->tree, p, id);
+	d->mask = TAR_SET_TIMES | (e->mode & S_ISGID ? CIM_SET_MODE : 0);
+	d->attr.posix.mode = S_IFDIR | e->mode;
+	tar_tree_times(e, &d->attr);
+	return tar_apply_xattrs(ti->im->writer, id, &d->acl, e);
 }
 
-static void claim(struct tar_import *ti, const struct place *p, uint32_t id)
+/* Its own metadata is what it gets at once; what new files would inherit of that waits. */
+static int import_windows_dir(struct tar_import *ti, const struct tar_entry *e,
+			      const struct tar_place *p, struct layer_file *f)
 {
-	if (!is_new(ti, id))
-		g_hash_table_add(ti->claimed, claim_key(p->dir_id, p->name, p->n));
+	uint32_t id;
+	int r = find_dir(ti, p, &id);
+
+	if (r < 0)
+		return r;
+	set_windows_times(e, &f->meta);
+	if (p)
+		r = tar_tree_touch(&ti->tree, p->dir_id);
+	if (p && r >= 0)
+		r = cim_writer_create(ti->im->writer, p->dir_id, p->name, p->n, &f->meta, &id);
+	else if (r >= 0)
+		r = cim_writer_set_windows(ti->im->writer, id, f->mask, &f->meta);
+	if (r == 0)
+		r = tar_tree_renew(&ti->tree, p, id);
+	if (r == 0)
+		set_owner(ti, id);
+	return r;
 }
+
+/* ---- hard links ---- */
 
 static int find_target(struct tar_import *ti, const char *raw, uint32_t *ret_id)
 {
 	g_autoptr(GString) path = g_string_new(NULL);
-	struct place place;
+	struct tar_place place;
 	struct cim_attr attr;
-	int r = clean_path(raw, path);
+	int r = tar_path_clean(raw, path);
 
 	if (r == 0 && path->len == 0)
 		return cim_fail(EINVAL, "it is a hard link to a directory");
 	if (r == 0)
-		r = find_place(ti, path, NULL, &place);
+		r = tar_tree_find(&ti->tree, path, NULL, &place);
 	if (r == 0)
 		r = cim_writer_lookup(ti->im->writer, place.dir_id, place.name, place.n, ret_id);
 	if (r == 0)
@@ -734,69 +382,101 @@ static int find_target(struct tar_import *ti, const char *raw, uint32_t *ret_id)
 	return r;
 }
 
-static int import_link(struct tar_import *ti, const struct tar_entry *e, const struct place *p)
+/* A new name is a change of the file; the archive's time of that is the file's. */
+static int import_link(struct tar_import *ti, const struct tar_entry *e, const struct tar_place *p)
 {
 	uint32_t id, there;
-	struct cim_attr attr;
 	int r = find_target(ti, e->link, &id);
 
 	if (r < 0)
 		return r;
-	r = look_up(ti, p->dir_id, p->name, p->n, &there);
-	if (r == 0 && there == id) {
-		claim(ti, p, id);
-		return 0;
-	}
-	if (r == 0)
-		r = remove_name(ti, p->dir_id, p->name, there);
+	r = tar_tree_look_up(&ti->tree, p, &there);
+	bool is_done = r == 0 && there == id;
+	if (r == 0 && !is_done)
+		r = tar_tree_remove(&ti->tree, p);
 	if (r < 0 && r != -ENOENT)
 		return r;
-	r = touch_dir(ti, p->dir_id);
-	if (r ==
-	    0) /* a new name is a change of the file's; the archive's time of it is the file's */
-		r = cim_writer_attr(ti->im->writer, id, &attr);
+	if (!is_done) {
+		r = tar_tree_touch(&ti->tree, p->dir_id);
+		if (r == 0)
+			r = cim_writer_link_over(ti->im->writer, id, p->dir_id, p->name, p->n);
+	}
 	if (r == 0)
-		r = cim_writer_link(ti->im->writer, id, p->dir_id, p->name, p->n);
+		tar_tree_claim(&ti->tree, p, id);
+	return r;
+}
+
+/* ---- entries ---- */
+
+static void note_delta(struct tar_import *ti)
+{
+	size_t n = strlen(DELTA);
+
+	if (ti->path->len > n && g_ascii_strncasecmp(ti->path->str, HIVES, strlen(HIVES)) == 0 &&
+	    g_ascii_strcasecmp(ti->path->str + ti->path->len - n, DELTA) == 0)
+		ti->has_deltas = true;
+}
+
+/* @p: NULL for the root */
+static int import_at(struct tar_import *ti, const struct tar_entry *e, const struct tar_place *p,
+		     struct layer_file *f)
+{
+	bool is_dir = e->type == TAR_DIRECTORY;
+
+	g_string_truncate(ti->owner, 0);
+	if (e->type == TAR_LINK)
+		return import_link(ti, e, p);
+	if (!f->is_windows)
+		return is_dir ? import_dir(ti, e, p) : import_file(ti, e, p);
+	note_delta(ti);
+	return is_dir ? import_windows_dir(ti, e, p, f) : import_windows_file(ti, e, p, f);
+}
+
+/* The path is clean. */
+static int import_file_or_stream(struct tar_import *ti, const struct tar_entry *e,
+				 struct layer_file *f)
+{
+	g_autofree char *stream = layer_stream_of(ti->path->str, ti->owner->str);
+	bool is_root = ti->path->len == 0;
+	struct tar_place place;
+	int r = layer_parse(e, ti->options->windows, f);
+
+	if (r < 0)
+		return r;
+	progress_found(&ti->im->progress, e->size);
+	/* A file with a colon in its name has records of its own. */
+	if (stream && e->type == TAR_FILE && !layer_has_records(e)) {
+		r = import_stream(ti, e, stream);
+	} else {
+		if (!is_root)
+			r = tar_tree_find(&ti->tree, ti->path, e, &place);
+		if (r == 0)
+			r = import_at(ti, e, is_root ? NULL : &place, f);
+	}
 	if (r == 0)
-		r = cim_writer_set(ti->im->writer, id, CIM_SET_CHANGED, &attr);
-	if (r == 0)
-		claim(ti, p, id);
+		progress_done(&ti->im->progress, e->size);
 	return r;
 }
 
 static int import_entry(struct tar_import *ti, const struct tar_entry *e)
 {
-	struct place place;
+	struct layer_file f = { 0 };
 
 	if (e->refused)
 		return cim_fail(EINVAL, "%s", e->refused);
-	int r = clean_path(e->name, ti->path);
+	int r = tar_path_clean(e->name, ti->path);
 	if (r < 0)
 		return r;
-	if (!ti->has_root_time) {
-		ti->root_time = e->mtime;
-		ti->has_root_time = true;
+	if (!ti->tree.has_root_time) {
+		ti->tree.root_time = e->mtime;
+		ti->tree.has_root_time = true;
 	}
 	if (ti->path->len == 0 && e->type != TAR_DIRECTORY)
 		return cim_fail(EINVAL, "the root can only be a directory");
-	if (ti->options->whiteouts && is_aufs_own(ti->path->str))
-		return 0;
-	if (ti->options->whiteouts && g_str_has_prefix(base_name(ti->path->str), WHITEOUT))
-		return apply_whiteout(ti);
-	bool is_root = ti->path->len == 0;
-	if (!is_root)
-		r = find_place(ti, ti->path, e, &place);
-	if (r < 0)
-		return r;
-	progress_found(&ti->im->progress, e->size);
-	if (e->type == TAR_DIRECTORY)
-		r = import_dir(ti, e, is_root ? NULL : &place);
-	else if (e->type == TAR_LINK)
-		r = import_link(ti, e, &place);
-	else
-		r = import_file(ti, e, &place);
-	if (r == 0)
-		progress_done(&ti->im->progress, e->size);
+	if (ti->options->whiteouts && tar_path_is_whiteout(ti->path->str))
+		return tar_tree_whiteout(&ti->tree, ti->path);
+	r = import_file_or_stream(ti, e, &f);
+	layer_file_clear(&f);
 	return r;
 }
 
@@ -827,48 +507,7 @@ static int import_entries(struct tar_import *ti)
 	return 0;
 }
 
-/* ---- the end ---- */
-
-static int finish_dir(struct tar_import *ti, uint32_t id, const struct dir_state *d)
-{
-	int r = 0;
-
-	if (d->acl)
-		r = cim_writer_set_xattr(ti->im->writer, id, CIM_ACL_DEFAULT, d->acl, d->acl_size,
-					 0);
-	if (r == 0)
-		r = cim_writer_set(ti->im->writer, id, d->mask, &d->attr);
-	/* It may have been taken away again. */
-	return r == -ESTALE || r == -ENOENT ? 0 : r;
-}
-
-/* A root that the archive does not mention is everybody's root directory. */
-static void finish_root(struct tar_import *ti)
-{
-	uint32_t root = cim_writer_root(ti->im->writer);
-	struct dir_state *d = dir_state(ti, root);
-
-	if (!is_new(ti, root) || (d && d->named))
-		return;
-	d = add_dir_state(ti, root);
-	d->mask = SET_ALL;
-	d->attr.posix.mode = S_IFDIR | 0755;
-	d->attr.written = d->attr.accessed = d->attr.changed = d->attr.created =
-		cim_ticks_from_timespec(ti->root_time);
-}
-
-static int finish_dirs(struct tar_import *ti)
-{
-	GHashTableIter it;
-	gpointer id, d;
-	int r = 0;
-
-	finish_root(ti);
-	g_hash_table_iter_init(&it, ti->dirs);
-	while (r == 0 && g_hash_table_iter_next(&it, &id, &d))
-		r = finish_dir(ti, GPOINTER_TO_UINT(id), d);
-	return r;
-}
+/* ---- the whole ---- */
 
 static int run(struct tar_import *ti)
 {
@@ -883,7 +522,7 @@ static int run(struct tar_import *ti)
 	if (r == 0 && !import_is_over(ti->im)) {
 		ti->im->progress.total_known = true;
 		cim_reason_clear();
-		r = finish_dirs(ti);
+		r = tar_tree_finish(&ti->tree);
 	}
 	tar_reader_free(ti->reader);
 	input_close(in);
@@ -892,28 +531,28 @@ static int run(struct tar_import *ti)
 
 int tar_import(struct import *im, const struct tar_options *options)
 {
-	struct cim_writer_info info;
+	bool is_stdin = strcmp(options->file, "-") == 0;
 	struct tar_import ti = {
 		.im = im,
 		.options = options,
-		.dirs = g_hash_table_new_full(NULL, NULL, NULL, dir_state_free),
-		.claimed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
 		.path = g_string_new(NULL),
-		.last_dir = g_string_new(NULL),
+		.owner = g_string_new(NULL),
 		.chunk = g_malloc(CHUNK),
 	};
 
-	cim_writer_info(im->writer, &info);
-	ti.base_last_id = info.base_last_id;
+	tar_tree_init(&ti.tree, im);
 	int r = run(&ti);
 	if (r < 0 && !signal_caught)
-		progress_error(&im->progress,
-			       strcmp(options->file, "-") == 0 ? "standard input" : options->file,
-			       NULL, r);
-	g_hash_table_destroy(ti.dirs);
-	g_hash_table_destroy(ti.claimed);
+		progress_error(&im->progress, is_stdin ? "standard input" : options->file, NULL, r);
+	else if (ti.has_deltas && !options->quiet)
+		progress_error(
+			&im->progress, "Hives",
+			"what this layer changes in the registry is kept as it is: merging it "
+			"into the hives takes Windows",
+			0);
+	tar_tree_clear(&ti.tree);
 	g_string_free(ti.path, TRUE);
-	g_string_free(ti.last_dir, TRUE);
+	g_string_free(ti.owner, TRUE);
 	g_free(ti.chunk);
 	return r;
 }

@@ -6,10 +6,13 @@
 #define CIMFS_TAR_IMPORT_H
 
 #include "import.h"
+#include "layer.h"
 
 struct tar_options {
 	const char *file; /* "-": standard input */
 	bool whiteouts;   /* ".wh.NAME" takes NAME away; else it is a file's name */
+	bool quiet;       /* say nothing but errors */
+	enum layer_use windows;
 };
 
 /**

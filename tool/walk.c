@@ -195,7 +195,7 @@ static int make_room(struct walk *w, struct level *level, const char *name, bool
 				"another name in the tree differs from it in case only, and "
 				"the image does not tell them apart");
 	if (!for_dir || !S_ISDIR(attr.posix.mode))
-		return import_remove(w->im, level->id, name, id);
+		return cim_writer_remove(w->im->writer, level->id, name, strlen(name));
 	*ret_id = id;
 	return 1;
 }
