@@ -9,6 +9,7 @@
 #include "config.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -211,7 +212,7 @@ static int check_mountpoint(struct cim_daemon *d, const struct options *o)
 	if (is_passed_on(o->mountpoint) && o->unsafe)
 		return cim_fail(EPERM,
 				"it has been mounted without nosuid and nodev, which is not safe; "
-				"mount with -o nosuid,nodev");
+				"unmount it, and mount with -o nosuid,nodev");
 	if (is_passed_on(o->mountpoint))
 		return 0;
 	int r = cim_mounts_clear_dead(o->mountpoint);
@@ -297,10 +298,32 @@ static void raise_fd_limit(void)
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+static void *wait_for_end(void *arg)
+{
+	for (;;)
+		(void)pause();
+	return arg;
+}
+
+/*
+ * At its end libfuse cancels its threads, for which glibc opens a library: it aborts if there is no
+ * descriptor for it then.  So it is done once while there are some.
+ */
+static void load_cancellation(void)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, wait_for_end, NULL) != 0)
+		return;
+	(void)pthread_cancel(thread);
+	(void)pthread_join(thread, NULL);
+}
+
 static int loop(struct cim_daemon *d)
 {
 	if (!d->threaded)
 		return fuse_session_loop(d->fuse);
+	load_cancellation();
 #if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 12)
 	struct fuse_loop_config *config = fuse_loop_cfg_create();
 

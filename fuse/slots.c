@@ -120,9 +120,11 @@ int cim_slots_open_image(struct cim_slots *slots, struct cim_store *store, const
 	struct cim_slot *slot = g_hash_table_lookup(slots->by_name, name);
 	if (!slot || !atomic_load(&slot->image) ||
 	    !stands_for(slot, st.st_dev, st.st_ino, st.st_mtim)) {
-		if (!cim_store_is_image(store, name))
-			return cim_fail(ENOENT, "\"%s\" is no image", name);
-		int r = cim_image_open(store, name, &img);
+		int r = cim_store_is_image(store, name);
+		if (r == 0)
+			r = cim_fail(ENOENT, "\"%s\" is no image", name);
+		if (r > 0)
+			r = cim_image_open(store, name, &img);
 		if (r < 0)
 			return r;
 		img->view = *view;

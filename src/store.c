@@ -233,15 +233,18 @@ int cim_store_name_check(const char *name)
 	return 0;
 }
 
-bool cim_store_is_image(struct cim_store *store, const char *name)
+int cim_store_is_image(struct cim_store *store, const char *name)
 {
 	struct cim_common_disk header;
 	cim_autofd fd = -1;
 
-	if (cim_store_name_check(name) < 0 || cim_open_regular(store->dirfd, name, &fd) < 0 ||
-	    cim_pread_full(fd, &header, sizeof(header), 0) < 0)
-		return false;
-	return memcmp(header.magic, CIM_MAGIC, sizeof(header.magic)) == 0 &&
+	if (cim_store_name_check(name) < 0)
+		return 0;
+	int r = cim_open_regular(store->dirfd, name, &fd);
+	if (r == -EMFILE || r == -ENFILE || r == -ENOMEM)
+		return r;
+	return r == 0 && cim_pread_full(fd, &header, sizeof(header), 0) == 0 &&
+	       memcmp(header.magic, CIM_MAGIC, sizeof(header.magic)) == 0 &&
 	       header.type == CIM_FILE_IMAGE;
 }
 
@@ -323,14 +326,16 @@ static int list_files(struct cim_store *store, bool images, char ***ret)
 		return cim_fail(err, "cannot list the image directory: %s", g_strerror(err));
 	}
 	g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
-	while (errno = 0, (e = readdir(dir))) {
+	int r = 0;
+	while (r >= 0 && (errno = 0, (e = readdir(dir)))) {
 		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
 			continue;
-		if (!images || ((e->d_type == DT_REG || e->d_type == DT_UNKNOWN) &&
-				cim_store_is_image(store, e->d_name)))
+		bool may_be = e->d_type == DT_REG || e->d_type == DT_UNKNOWN;
+		r = !images ? 1 : may_be ? cim_store_is_image(store, e->d_name) : 0;
+		if (r > 0)
 			g_ptr_array_add(names, g_strdup(e->d_name));
 	}
-	int err = errno;
+	int err = r < 0 ? -r : errno;
 	(void)closedir(dir);
 	if (err)
 		return cim_fail(err, "cannot list the image directory: %s", g_strerror(err));

@@ -104,9 +104,12 @@ int cim_store_probe(struct cim_store *store, const char *name);
 /**
  * cim_store_is_image - whether a file of the directory is an image, by its header
  *
- * A damaged image is one; a file with another magic, a link or a FIFO is not.
+ * A damaged image is one; a file with another magic, a link or a FIFO is not, nor one that may not
+ * be read.
+ *
+ * Returns 1 or 0; -EMFILE, -ENFILE, -ENOMEM: it cannot be told now.
  */
-bool cim_store_is_image(struct cim_store *store, const char *name);
+int cim_store_is_image(struct cim_store *store, const char *name);
 
 /**
  * cim_store_list - the images of the directory
