@@ -68,13 +68,15 @@ static fuse_ino_t ino_of(const struct node *n, uint32_t id)
 	return n->only ? swap_root(n->img, id) : cim_ino_make(n->slot->index, id);
 }
 
-static int fill_entry(const struct node *n, uint32_t id, struct fuse_entry_param *ret)
+static int fill_entry(const struct node *n, uint32_t id, struct fuse_entry_param *ret,
+		      uint32_t *ret_flags)
 {
 	struct cim_attr attr;
 	int r = cim_file_attr(n->img, id, &attr);
 
 	if (r < 0)
 		return r;
+	*ret_flags = attr.flags;
 	*ret = (struct fuse_entry_param){
 		.ino = ino_of(n, id),
 		.attr_timeout = CIM_FOR_EVER,
@@ -88,8 +90,9 @@ int cim_image_fill_root(const struct cim_slot *slot, struct fuse_entry_param *re
 {
 	struct node n = { .slot = (struct cim_slot *)(uintptr_t)slot,
 			  .img = atomic_load(&slot->image) };
+	uint32_t flags;
 
-	return fill_entry(&n, n.img->fs.root_id, ret);
+	return fill_entry(&n, n.img->fs.root_id, ret, &flags);
 }
 
 static void image_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -97,13 +100,13 @@ static void image_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	static const struct fuse_entry_param missing = { .entry_timeout = CIM_FOR_EVER };
 	struct fuse_entry_param e;
 	struct node n;
-	uint32_t id;
+	uint32_t id, flags;
 
 	if (!find_node(req, parent, &n))
 		return;
 	int r = cim_dir_lookup(n.img, n.id, name, strlen(name), &id);
 	if (r == 0)
-		r = fill_entry(&n, id, &e);
+		r = fill_entry(&n, id, &e, &flags);
 	if (r == -ENOENT) {
 		fuse_reply_entry(req, &missing);
 		return;
@@ -121,10 +124,11 @@ static void image_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info 
 {
 	struct fuse_entry_param e;
 	struct node n;
+	uint32_t flags;
 
 	if (!find_node(req, ino, &n))
 		return;
-	int r = fill_entry(&n, n.id, &e);
+	int r = fill_entry(&n, n.id, &e, &flags);
 	if (r < 0)
 		cim_reply_result(req, r);
 	else
@@ -299,9 +303,11 @@ static void add_links(fuse_req_t req, const struct node *n, const struct cim_lin
 
 		if (n_units < 0 || cim_name_shown(units, (size_t)n_units, name) < 0)
 			continue;
-		uint32_t id = cim_links_id(l, i);
-		if (fill_entry(n, id, &e) < 0)
+		uint32_t id = cim_links_id(l, i), flags = 0;
+		if (fill_entry(n, id, &e, &flags) < 0)
 			e = (struct fuse_entry_param){ .attr = { .st_ino = ino_of(n, id) } };
+		if (n->img->view.hide_hidden && (flags & CIM_FLAG_HIDDEN))
+			continue;
 		if (!cim_dirbuf_add(d, req, name, &e, (off_t)i + 1 + CIM_DIR_FIRST))
 			break;
 	}
@@ -366,6 +372,8 @@ static void image_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, siz
 		buf = g_try_malloc(size);
 	if (size > 0 && !buf)
 		fuse_reply_err(req, ENOMEM);
+	else if (!cim_xattr_is_shown(name))
+		fuse_reply_err(req, ENODATA);
 	else
 		cim_reply_bytes(req, buf, cim_file_get_xattr(n.img, &e, name, buf, size), size);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "error.h"
 #include "util.h"
@@ -58,9 +59,14 @@ int cim_names_add(void *arg, const char *name)
 {
 	struct cim_names *names = arg;
 
-	if (names->all || !g_str_has_prefix(name, "trusted."))
+	if ((names->all || !g_str_has_prefix(name, "trusted.")) && cim_xattr_is_shown(name))
 		g_string_append_len(names->list, name, (gssize)strlen(name) + 1);
 	return 0;
+}
+
+bool cim_xattr_is_shown(const char *name)
+{
+	return geteuid() == 0 || strcmp(name, "security.capability") != 0;
 }
 
 void cim_reply_names(fuse_req_t req, struct cim_names *names, int r, size_t room)

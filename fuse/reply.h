@@ -29,6 +29,12 @@ struct cim_names {
 void cim_names_init(struct cim_names *names, fuse_req_t req);
 int cim_names_add(void *names, const char *name);
 
+/**
+ * cim_xattr_is_shown - whether an xattr may be seen through this mount at all
+ * File capabilities are not, unless root has mounted: an image may come from anywhere.
+ */
+bool cim_xattr_is_shown(const char *name);
+
 /** cim_reply_names - the list, its size, or the error of the walk; clears */
 void cim_reply_names(fuse_req_t req, struct cim_names *names, int r, size_t room);
 

@@ -60,7 +60,7 @@ int cim_sessions_create(struct cim_sessions *sessions, struct cim_slots *slots,
 	g_mutex_init(&s->lock);
 	g_cond_init(&s->idle);
 	s->w = w;
-	s->case_sensitive = info.case_sensitive;
+	s->case_sensitive = info.case_sensitive && !view->ignore_case;
 	s->existing = g_strdup(info.existing);
 	s->new_name = g_strdup(info.new_name);
 	s->since = time(NULL);

@@ -18,7 +18,7 @@ enum cim_session_state { CIM_SESSION_OPEN, CIM_SESSION_BUSY, CIM_SESSION_DEAD };
 
 struct cim_session {
 	struct cim_slot *slot;
-	bool case_sensitive;
+	bool case_sensitive; /* as names are looked up */
 	char *existing; /* NULL: from scratch */
 	char *new_name;
 	time_t since;

@@ -20,6 +20,7 @@
 #include <sys/sysmacros.h>
 
 #include "error.h"
+#include "ntfs-xattr.h"
 #include "reply.h"
 #include "util.h"
 
@@ -57,35 +58,39 @@ static double name_timeout(const struct node *n)
 	return n->s->case_sensitive ? CIM_FOR_EVER : 0;
 }
 
-static int fill_attr(const struct node *n, uint32_t id, struct stat *ret)
+static int fill_attr(const struct node *n, uint32_t id, struct stat *ret, uint32_t *ret_flags)
 {
 	struct cim_attr attr;
 	int r = cim_writer_attr(n->w, id, &attr);
 
-	if (r == 0)
-		cim_stat_fill(&attr, cim_ino_make(n->s->slot->index, id), ret);
-	return r;
+	if (r < 0)
+		return r;
+	*ret_flags = attr.flags;
+	cim_stat_fill(&attr, cim_ino_make(n->s->slot->index, id), ret);
+	return 0;
 }
 
-static int fill_entry(const struct node *n, uint32_t id, struct fuse_entry_param *ret)
+static int fill_entry(const struct node *n, uint32_t id, struct fuse_entry_param *ret,
+		      uint32_t *ret_flags)
 {
 	*ret = (struct fuse_entry_param){
 		.ino = cim_ino_make(n->s->slot->index, id),
 		.attr_timeout = CIM_FOR_EVER,
 		.entry_timeout = name_timeout(n),
 	};
-	return fill_attr(n, id, &ret->attr);
+	return fill_attr(n, id, &ret->attr, ret_flags);
 }
 
 int cim_writer_fill_root(struct cim_session *s, struct fuse_entry_param *ret)
 {
 	struct node n;
+	uint32_t flags;
 	int r = enter_session(s, 0, &n);
 
 	if (r < 0)
 		return r;
 	n.id = cim_writer_root(n.w);
-	r = fill_entry(&n, n.id, ret);
+	r = fill_entry(&n, n.id, ret, &flags);
 	if (r == 0)
 		cim_writer_ref(n.w, n.id);
 	leave(&n);
@@ -108,7 +113,8 @@ void cim_writer_forget(struct cim_slot *slot, uint32_t id, uint64_t count)
 static void reply_entry(fuse_req_t req, const struct node *n, uint32_t id)
 {
 	struct fuse_entry_param e;
-	int r = fill_entry(n, id, &e);
+	uint32_t flags;
+	int r = fill_entry(n, id, &e, &flags);
 
 	if (r < 0) {
 		cim_reply_result(req, r);
@@ -122,7 +128,8 @@ static void reply_entry(fuse_req_t req, const struct node *n, uint32_t id)
 static void reply_attr(fuse_req_t req, const struct node *n)
 {
 	struct stat st;
-	int r = fill_attr(n, n->id, &st);
+	uint32_t flags;
+	int r = fill_attr(n, n->id, &st, &flags);
 
 	if (r < 0)
 		cim_reply_result(req, r);
@@ -359,13 +366,13 @@ static void writer_create(fuse_req_t req, fuse_ino_t parent, const char *name, m
 	struct cim_make m = make_of(req, mode | S_IFREG);
 	struct fuse_entry_param e;
 	struct node n;
-	uint32_t id = 0;
+	uint32_t id = 0, flags;
 
 	if (!enter(req, parent, &n))
 		return;
 	int r = cim_writer_make(n.w, n.id, name, strlen(name), &m, &id);
 	if (r == 0)
-		r = fill_entry(&n, id, &e);
+		r = fill_entry(&n, id, &e, &flags);
 	if (r == 0)
 		r = open_file(&n, id, fi);
 	if (r < 0) {
@@ -546,13 +553,15 @@ static int take_listing(const struct node *n, struct listing *l)
 static void add_names(fuse_req_t req, const struct node *n, const struct listing *l, uint64_t i,
 		      struct cim_dirbuf *d)
 {
+	bool hide_hidden = cim_daemon_of(req)->view.hide_hidden;
+
 	for (; i < l->names->len; i++) {
 		const char *name = g_ptr_array_index(l->names, i);
 		struct fuse_entry_param e;
-		uint32_t id;
+		uint32_t id, flags;
 
 		if (cim_writer_lookup(n->w, n->id, name, strlen(name), &id) < 0 ||
-		    fill_entry(n, id, &e) < 0)
+		    fill_entry(n, id, &e, &flags) < 0 || (hide_hidden && (flags & CIM_FLAG_HIDDEN)))
 			continue;
 		if (!cim_dirbuf_add(d, req, name, &e, (off_t)i + 1 + CIM_DIR_FIRST))
 			break;
@@ -603,6 +612,26 @@ static void writer_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_
 
 /* ---- extended attributes ---- */
 
+/*
+ * Whether a request may set or remove an xattr.  The kernel asks nobody for those of system., and
+ * what Windows keeps of a file is its owner's business; an EA list has owners and capabilities in
+ * it, and a reparse buffer can make a device: those are root's.
+ */
+static bool may_set(fuse_req_t req, const struct node *n, const char *name)
+{
+	const struct cim_daemon *d = cim_daemon_of(req);
+	uid_t uid = fuse_req_ctx(req)->uid;
+	struct cim_attr attr;
+
+	if (!d->shared || uid == 0 || !cim_ntfs_xattr_is(&d->view, name))
+		return true;
+	if (!g_str_has_prefix(name, "system."))
+		return true; /* checked as any other is */
+	if (strcmp(name, CIM_XATTR_NTFS_EA) == 0 || strcmp(name, CIM_XATTR_NTFS_REPARSE) == 0)
+		return false;
+	return cim_writer_attr(n->w, n->id, &attr) == 0 && attr.posix.uid == uid;
+}
+
 static void writer_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,
 			    size_t size, int flags)
 {
@@ -610,7 +639,10 @@ static void writer_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, co
 
 	if (!enter(req, ino, &n))
 		return;
-	cim_reply_result(req, cim_writer_set_xattr(n.w, n.id, name, value, size, flags));
+	if (!may_set(req, &n, name))
+		fuse_reply_err(req, EPERM);
+	else
+		cim_reply_result(req, cim_writer_set_xattr(n.w, n.id, name, value, size, flags));
 	leave(&n);
 }
 
@@ -623,6 +655,8 @@ static void writer_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, si
 	g_autofree char *buf = size > 0 ? g_try_malloc(size) : NULL;
 	if (size > 0 && !buf)
 		fuse_reply_err(req, ENOMEM);
+	else if (!cim_xattr_is_shown(name))
+		fuse_reply_err(req, ENODATA);
 	else
 		cim_reply_bytes(req, buf, cim_writer_get_xattr(n.w, n.id, name, buf, size), size);
 	leave(&n);
@@ -647,7 +681,10 @@ static void writer_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 
 	if (!enter(req, ino, &n))
 		return;
-	cim_reply_result(req, cim_writer_remove_xattr(n.w, n.id, name));
+	if (!may_set(req, &n, name))
+		fuse_reply_err(req, EPERM);
+	else
+		cim_reply_result(req, cim_writer_remove_xattr(n.w, n.id, name));
 	leave(&n);
 }
 

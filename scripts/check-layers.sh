@@ -8,7 +8,7 @@ set -eu
 layers=(
 	"le util error tmpfile idmap"
 	"name upcase ea reparse acl mapping format sid sddl view symlink windows"
-	"lock posix store ntfs-xattr"
+	"lock posix store fold ntfs-xattr"
 	"image delete garbage objects region region-compact region-guid region-private blobs"
 	"reader"
 	"fsck fsck-data fsck-entry fsck-image fsck-private fsck-tree treehash"

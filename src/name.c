@@ -11,6 +11,7 @@
 #include "name.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "error.h"
 
@@ -274,4 +275,36 @@ int cim_name_valid_linux(const char *bytes, size_t n)
 		return cim_fail(ENAMETOOLONG, "a name of %zu bytes does not fit %d UTF-16 units", n,
 				CIM_NAME_UNITS);
 	return 0;
+}
+
+/* Whether the part of a name before its first dot is that of a device. */
+static bool is_device(const char *bytes, size_t n)
+{
+	static const char *const whole[] = { "con", "prn", "aux", "nul" };
+	const char *dot = memchr(bytes, '.', n);
+	size_t size = dot ? (size_t)(dot - bytes) : n;
+
+	/* "nul .txt" is the device as well. */
+	while (size > 0 && bytes[size - 1] == ' ')
+		size--;
+	for (size_t i = 0; i < sizeof(whole) / sizeof(whole[0]); i++)
+		if (size == 3 && strncasecmp(bytes, whole[i], 3) == 0)
+			return true;
+	if (size < 4 || (strncasecmp(bytes, "com", 3) != 0 && strncasecmp(bytes, "lpt", 3) != 0))
+		return false;
+	if (size == 4)
+		return bytes[3] >= '1' && bytes[3] <= '9';
+	/* U+00B9, U+00B2, U+00B3 */
+	return size == 5 && bytes[3] == '\xC2' &&
+	       (bytes[4] == '\xB9' || bytes[4] == '\xB2' || bytes[4] == '\xB3');
+}
+
+int cim_name_valid_windows(const char *bytes, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)bytes[i] < 0x80 && byte_class[(unsigned char)bytes[i]])
+			return -EINVAL;
+	if (n == 0 || bytes[n - 1] == '.' || bytes[n - 1] == ' ')
+		return -EINVAL;
+	return is_device(bytes, n) ? -EINVAL : 0;
 }

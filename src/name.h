@@ -78,4 +78,15 @@ int cim_name_shown(const uint16_t *units, size_t n, char *ret);
  */
 int cim_name_valid_linux(const char *bytes, size_t n);
 
+/**
+ * cim_name_valid_windows - whether Win32 takes a name, which the format does anyway
+ *
+ * Refused are control characters, " * / : < > ? \ |, a dot or a space at the end, and the names of
+ * devices (CON, PRN, AUX, NUL, COM1 to COM9, LPT1 to LPT9, also with a superscript 1, 2 or 3), with
+ * or without something behind a dot.
+ *
+ * Returns 0 or -EINVAL.
+ */
+int cim_name_valid_windows(const char *bytes, size_t n);
+
 #endif

@@ -187,6 +187,7 @@ void cim_dir_free(struct cim_dir *dir)
 		}
 	}
 	g_free(dir->bucket);
+	cim_fold_free(dir->fold);
 	g_free(dir);
 }
 
@@ -225,7 +226,7 @@ struct cim_dentry *cim_dir_find(const struct cim_writer *w, const struct cim_dir
 {
 	if (dir->n_buckets == 0)
 		return NULL;
-	uint32_t b = cim_upcase_hash(&w->upcase, units, n) & (dir->n_buckets - 1);
+	uint32_t b = cim_upcase_hash(&w->hashed, units, n) & (dir->n_buckets - 1);
 	for (struct cim_dentry *d = dir->bucket[b]; d; d = d->next)
 		if (cim_upcase_compare(&w->upcase, units, n, d->units, d->n_units) == 0)
 			return d;
@@ -235,7 +236,7 @@ struct cim_dentry *cim_dir_find(const struct cim_writer *w, const struct cim_dir
 static void link_dentry(const struct cim_writer *w, struct cim_dentry **bucket, uint32_t n_buckets,
 			struct cim_dentry *d)
 {
-	uint32_t b = cim_upcase_hash(&w->upcase, d->units, d->n_units) & (n_buckets - 1);
+	uint32_t b = cim_upcase_hash(&w->hashed, d->units, d->n_units) & (n_buckets - 1);
 
 	d->next = bucket[b];
 	bucket[b] = d;
@@ -260,7 +261,7 @@ static void grow_buckets(const struct cim_writer *w, struct cim_dir *dir)
 
 static void remove_dentry(const struct cim_writer *w, struct cim_dir *dir, struct cim_dentry *gone)
 {
-	uint32_t b = cim_upcase_hash(&w->upcase, gone->units, gone->n_units) & (dir->n_buckets - 1);
+	uint32_t b = cim_upcase_hash(&w->hashed, gone->units, gone->n_units) & (dir->n_buckets - 1);
 	struct cim_dentry **at = &dir->bucket[b];
 
 	while (*at != gone)
@@ -339,6 +340,67 @@ static void respell(const struct cim_writer *w, const char *name, size_t n, stru
 	found->n_units = (uint16_t)n_units;
 }
 
+/* A name that this writer has given, in any case. */
+static const struct cim_dentry *find_folded(const struct cim_writer *w, const struct cim_dir *dir,
+					    const uint16_t *units, size_t n)
+{
+	const struct cim_upcase upcase = cim_fold_upcase();
+
+	if (dir->n_buckets == 0)
+		return NULL;
+	uint32_t b = cim_upcase_hash(&w->hashed, units, n) & (dir->n_buckets - 1);
+	for (const struct cim_dentry *d = dir->bucket[b]; d; d = d->next)
+		if (d->id && cim_upcase_compare(&upcase, units, n, d->units, d->n_units) == 0)
+			return d;
+	return NULL;
+}
+
+struct overlay {
+	const struct cim_writer *w;
+	const struct cim_dir *dir;
+};
+
+static bool is_overlaid(const void *arg, const uint16_t *units, size_t n)
+{
+	const struct overlay *o = arg;
+
+	return cim_dir_find(o->w, o->dir, units, n);
+}
+
+/* A name that is free as it is spelled may be there in another case, where the view wants it so. */
+static int resolve_folded(struct cim_writer *w, struct cim_dir *dir, const struct cim_links *links,
+			  struct cim_found *ret)
+{
+	const struct overlay o = { w, dir };
+	const struct cim_dentry *d = dir ? find_folded(w, dir, ret->units, ret->n_units) : NULL;
+	uint32_t i;
+
+	if (d) {
+		ret->id = d->id;
+		ret->n_units = d->n_units;
+		memcpy(ret->units, d->units, d->n_units * sizeof(d->units[0]));
+		/* Whether the base has that name as well. */
+		int r = links->n > 0 ? cim_links_find(w->base, links, d->units, d->n_units, &i) : 0;
+		ret->in_base = r == 1;
+		return r < 0 ? r : 0;
+	}
+	if (links->n == 0)
+		return 0;
+	/* Once for a directory that changes: a file that is made in it looks for its name first. */
+	if (dir && !dir->fold)
+		dir->fold = cim_fold_new(links);
+	if (!cim_fold_find(dir ? dir->fold : NULL, links, ret->units, ret->n_units,
+			   dir ? is_overlaid : NULL, &o, &i))
+		return 0;
+	int n = cim_links_name(links, i, ret->units);
+	if (n < 0)
+		return n;
+	ret->n_units = (uint16_t)n;
+	ret->in_base = true;
+	ret->id = cim_links_id(links, i);
+	return 0;
+}
+
 int cim_dir_resolve(struct cim_writer *w, uint32_t dir_id, const char *name, size_t n,
 		    struct cim_found *ret)
 {
@@ -375,6 +437,10 @@ int cim_dir_resolve(struct cim_writer *w, uint32_t dir_id, const char *name, siz
 	ret->id = d ? d->id : base_id;
 	if (ret->id == 0 && ret->in_base)
 		respell(w, name, n, ret);
+	if (ret->id == 0 && w->view.ignore_case && w->case_sensitive)
+		r = resolve_folded(w, node ? node->dir : NULL, &links, ret);
+	if (r < 0)
+		return r;
 	/* It has a name after all: images from elsewhere do not count links. */
 	struct cim_node *named = ret->id ? cim_node_find(w, ret->id) : NULL;
 	if (named && named->n_links == 0)

@@ -16,6 +16,7 @@
 
 #include "blobs.h"
 #include "content.h"
+#include "fold.h"
 #include "writer.h"
 
 #define CIM_LINKS_MAX 0xFFFFu /* names of a file */
@@ -31,6 +32,7 @@ struct cim_dentry {
 /* A directory that changed: the base's table and the names that differ from it. */
 struct cim_dir {
 	struct cim_links base;      /* n = 0 for a new directory */
+	struct cim_fold *fold;      /* of the base's, once a mount has looked in any case */
 	struct cim_dentry **bucket; /* n_buckets, a power of two */
 	uint32_t n_buckets;
 	uint32_t n_dentries;
@@ -118,7 +120,8 @@ struct cim_writer {
 	bool replaces;          /* new_name is existing: a commit puts it in the other's place */
 	struct cim_image *base; /* NULL: from scratch */
 	struct cim_view view;   /* also the base's */
-	struct cim_upcase upcase;
+	struct cim_upcase upcase; /* how names compare */
+	struct cim_upcase hashed; /* what names are hashed by: upcase, or what folds more */
 	bool case_sensitive;
 	bool consistent; /* nothing of when and how it was made is in the image */
 

@@ -13,7 +13,8 @@
 #include "le.h"
 #include "posix.h"
 
-#define PREFIX "system."
+#define PREFIX         "system."
+#define DOSATTRIB_NAME "user.DOSATTRIB"
 
 /* What ntfs-3g lets a caller set: its own mask, without what only directories of NTFS have. */
 #define SETTABLE 0x3127u
@@ -27,6 +28,7 @@ enum kind {
 	TIMES_BE,
 	CRTIME,
 	CRTIME_BE,
+	DOSATTRIB, /* not among the names below: it is never listed */
 	REPARSE,
 	EAS,
 	NEVER, /* the format has no place for it */
@@ -54,6 +56,10 @@ static const struct {
 
 static bool find(const char *name, enum kind *ret)
 {
+	if (strcmp(name, DOSATTRIB_NAME) == 0) {
+		*ret = DOSATTRIB;
+		return true;
+	}
 	if (strncmp(name, PREFIX, strlen(PREFIX)) != 0)
 		return false;
 	name += strlen(PREFIX);
@@ -66,11 +72,11 @@ static bool find(const char *name, enum kind *ret)
 	return false;
 }
 
-bool cim_ntfs_xattr_is(const char *name)
+bool cim_ntfs_xattr_is(const struct cim_view *view, const char *name)
 {
 	enum kind kind;
 
-	return find(name, &kind);
+	return find(name, &kind) && (kind != DOSATTRIB || view->dosattrib);
 }
 
 /* ---- getting ---- */
@@ -89,6 +95,14 @@ static ssize_t get_attributes(const struct cim_winmeta *m, bool big_endian, void
 	uint32_t value = big_endian ? htobe32(m->attributes) : m->attributes;
 
 	return give(&value, sizeof(value), buf, size);
+}
+
+static ssize_t get_text(const struct cim_winmeta *m, void *buf, size_t size)
+{
+	char text[16];
+	int n = g_snprintf(text, sizeof(text), "0x%x", m->attributes);
+
+	return give(text, (size_t)n, buf, size);
 }
 
 /* As many of them as fit. */
@@ -166,6 +180,8 @@ ssize_t cim_ntfs_xattr_get(const struct cim_winmeta *m, const char *name, void *
 	case CRTIME:
 	case CRTIME_BE:
 		return get_times(m, kind == CRTIME_BE, 1, buf, size);
+	case DOSATTRIB:
+		return get_text(m, buf, size);
 	case REPARSE:
 		return m->reparse_size > 0 ? give(m->reparse, m->reparse_size, buf, size)
 					   : -ENODATA;
@@ -204,6 +220,20 @@ static void set_attributes(const struct cim_winmeta *old, uint32_t value, uint32
 	ret->mask = CIM_WIN_ATTRIBUTES;
 	ret->meta.attributes = (old->attributes & ~settable) | (value & settable);
 	ret->now = true;
+}
+
+/* Samba's own form has more in it, which does not begin with text: it is refused. */
+static int set_text(const struct cim_winmeta *old, const char *name, const void *value, size_t size,
+		    struct cim_ntfs_change *ret)
+{
+	g_autofree char *text = g_strndup(value, size);
+	guint64 attributes;
+
+	if (!g_str_has_prefix(text, "0x") || strnlen(value, size) + 1 < size ||
+	    !g_ascii_string_to_unsigned(text + 2, 16, 0, UINT32_MAX, &attributes, NULL))
+		return cim_fail(EINVAL, "xattr %s: the value is no number as 0x20", name);
+	set_attributes(old, (uint32_t)attributes, SETTABLE, ret);
+	return 0;
 }
 
 static int set_times(const char *name, bool big_endian, size_t max, const void *value, size_t size,
@@ -281,6 +311,8 @@ static int set_value(const struct cim_winmeta *old, enum kind kind, const char *
 	case CRTIME:
 	case CRTIME_BE:
 		return set_times(name, kind == CRTIME_BE, 1, value, size, ret);
+	case DOSATTRIB:
+		return set_text(old, name, value, size, ret);
 	case REPARSE:
 		if (size == 0)
 			return wrong_size(name, size);
@@ -300,7 +332,7 @@ static int set_value(const struct cim_winmeta *old, enum kind kind, const char *
 /* What every file has can be set and not created. */
 static bool always_there(enum kind kind)
 {
-	return kind <= CRTIME_BE;
+	return kind <= DOSATTRIB;
 }
 
 int cim_ntfs_xattr_set(const struct cim_winmeta *old, const char *name, const void *value,

@@ -10,6 +10,8 @@
  *	system.ntfs_acl, _security   the self-relative security descriptor
  *	system.ntfs_reparse_data     the reparse buffer, tag first
  *	system.ntfs_ea               the EA list as it is on NTFS: no next offset is 0
+ *	user.DOSATTRIB               text, "0x20": attributes, as Samba and Wine have them; where
+ *	                             the view wants it
  *
  * They are always answered and not listed unless asked for, or every copying tool would try to set
  * them elsewhere.  ntfs-3g's names for what the format has no place for (object IDs, short names,
@@ -23,12 +25,15 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "view.h"
 #include "windows.h"
 
-#define CIM_XATTR_DOS_ATTRIB "system.dos_attrib"
+#define CIM_XATTR_DOS_ATTRIB   "system.dos_attrib"
+#define CIM_XATTR_NTFS_REPARSE "system.ntfs_reparse_data"
+#define CIM_XATTR_NTFS_EA      "system.ntfs_ea"
 
-/** cim_ntfs_xattr_is - whether a name is one of the above */
-bool cim_ntfs_xattr_is(const char *name);
+/** cim_ntfs_xattr_is - whether a name is one of the above that a view has */
+bool cim_ntfs_xattr_is(const struct cim_view *view, const char *name);
 
 /**
  * cim_ntfs_xattr_get - a value

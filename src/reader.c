@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "fold.h"
 #include "ntfs-xattr.h"
 #include "symlink.h"
 
@@ -337,6 +338,17 @@ int cim_links_find_bytes(const struct cim_image *img, const struct cim_links *l,
 	return cim_links_find(img, l, units, (size_t)plain, ret);
 }
 
+/* A name that is not there as it is spelled, in another case. */
+static int find_folded(const struct cim_links *l, const char *name, size_t n, uint32_t *ret)
+{
+	uint16_t units[CIM_NAME_BYTES];
+
+	if (n == 0 || n > CIM_NAME_BYTES)
+		return 0;
+	size_t n_units = cim_name_encode(name, n, units);
+	return cim_fold_find(NULL, l, units, n_units, NULL, NULL, ret);
+}
+
 int cim_dir_lookup(const struct cim_image *img, uint32_t dir_id, const char *name, size_t n,
 		   uint32_t *ret_id)
 {
@@ -349,6 +361,8 @@ int cim_dir_lookup(const struct cim_image *img, uint32_t dir_id, const char *nam
 		r = cim_dir_links(img, &e, &l);
 	if (r == 0)
 		r = cim_links_find_bytes(img, &l, name, n, &i);
+	if (r == 0 && img->view.ignore_case)
+		r = find_folded(&l, name, n, &i);
 	if (r < 0)
 		return r;
 	if (r == 0)
@@ -603,6 +617,28 @@ int cim_stream_xattr_name(const uint16_t *units, size_t n, char ret[CIM_XATTR_NA
 	return size <= CIM_XATTR_NAME_MAX ? 0 : -EILSEQ;
 }
 
+int cim_stream_xattr_shown(const struct cim_view *view, const uint16_t *units, size_t n,
+			   char ret[CIM_XATTR_NAME_MAX + 1])
+{
+	char shown[CIM_NAME_BYTES + 1];
+	int size;
+
+	switch (view->streams) {
+	case CIM_STREAMS_XATTR:
+		return cim_stream_xattr_name(units, n, ret);
+	case CIM_STREAMS_OPENXATTR:
+		size = cim_name_shown(units, n, shown);
+		if (size < 0 || size > CIM_XATTR_NAME_MAX)
+			return -EILSEQ;
+		memcpy(ret, shown, (size_t)size + 1);
+		return 0;
+	case CIM_STREAMS_NONE:
+	case CIM_STREAMS_WINDOWS:
+	default:
+		return -EILSEQ;
+	}
+}
+
 static bool has_ea_xattr(const uint8_t *eas, size_t eas_size, const char *name,
 			 const uint8_t **ret_value, size_t *ret_size)
 {
@@ -625,8 +661,8 @@ static ssize_t get_ntfs_xattr(const struct cim_image *img, const struct cim_entr
 	return r < 0 ? r : cim_ntfs_xattr_get(&m, name, buf, size);
 }
 
-static int list_ntfs_xattrs(const struct cim_image *img, const struct cim_entry *e,
-			    cim_xattr_fn fn, void *arg)
+static int list_ntfs_xattrs(const struct cim_image *img, const struct cim_entry *e, cim_xattr_fn fn,
+			    void *arg)
 {
 	struct cim_winmeta m;
 	int r = img->view.list_ntfs_xattrs ? cim_file_windows(img, e, &m) : 0;
@@ -646,7 +682,7 @@ static bool find_stream_xattr(const struct cim_image *img, const struct cim_entr
 	for (uint32_t i = 0; i < l.n; i++) {
 		int n = cim_links_name(&l, i, units);
 
-		if (n > 0 && cim_stream_xattr_name(units, (size_t)n, this_name) == 0 &&
+		if (n > 0 && cim_stream_xattr_shown(&img->view, units, (size_t)n, this_name) == 0 &&
 		    strcmp(this_name, name) == 0)
 			return cim_links_stream(&l, i, ret) == 0;
 	}
@@ -677,7 +713,7 @@ int cim_file_list_xattrs(const struct cim_image *img, const struct cim_entry *e,
 		int n = cim_links_name(&l, i, units);
 
 		/* What no getxattr() could return is not listed: copying tools would fail on it. */
-		if (n > 0 && cim_stream_xattr_name(units, (size_t)n, name) == 0 &&
+		if (n > 0 && cim_stream_xattr_shown(&img->view, units, (size_t)n, name) == 0 &&
 		    cim_links_stream(&l, i, &stream) == 0 && stream.size <= XATTR_VALUE_MAX &&
 		    !has_ea_xattr(eas, eas_size, name, &value, &value_size))
 			r = fn(arg, name);
@@ -692,7 +728,7 @@ ssize_t cim_file_get_xattr(const struct cim_image *img, const struct cim_entry *
 	size_t eas_size, value_size;
 	struct cim_stream stream;
 
-	if (cim_ntfs_xattr_is(name))
+	if (cim_ntfs_xattr_is(&img->view, name))
 		return get_ntfs_xattr(img, e, name, buf, size);
 	cim_file_eas(img, e, &eas, &eas_size);
 	if (has_ea_xattr(eas, eas_size, name, &value, &value_size)) {

@@ -153,4 +153,8 @@ int cim_file_streams(const struct cim_image *img, const struct cim_entry *e, str
 /** cim_stream_xattr_name - the xattr that shows a stream of this stored name; 0 or -EILSEQ */
 int cim_stream_xattr_name(const uint16_t *units, size_t n, char ret[CIM_XATTR_NAME_MAX + 1]);
 
+/** cim_stream_xattr_shown - the same as a view has it; -EILSEQ also where it shows none as xattrs */
+int cim_stream_xattr_shown(const struct cim_view *view, const uint16_t *units, size_t n,
+			   char ret[CIM_XATTR_NAME_MAX + 1]);
+
 #endif

@@ -196,6 +196,14 @@ int cim_writer_list(struct cim_writer *w, uint32_t dir_id, cim_writer_list_fn fn
 
 /* ---- making ---- */
 
+/* Whether a name may be given to a file. */
+static int check_name(const struct cim_writer *w, const char *name, size_t n)
+{
+	int r = cim_name_valid_linux(name, n);
+
+	return r == 0 && w->view.windows_names ? cim_name_valid_windows(name, n) : r;
+}
+
 /* A directory into which a name may come, and the name, which is free. */
 static int free_name(struct cim_writer *w, uint32_t dir_id, const char *name, size_t n,
 		     struct cim_node **ret_dir, struct cim_found *ret)
@@ -212,7 +220,7 @@ static int free_name(struct cim_writer *w, uint32_t dir_id, const char *name, si
 		return -EEXIST;
 	if ((*ret_dir)->n_links == 0)
 		return -ENOENT;
-	return cim_name_valid_linux(name, n);
+	return check_name(w, name, n);
 }
 
 static void set_name(struct cim_writer *w, struct cim_node *dir, const struct cim_found *f,
@@ -480,7 +488,7 @@ static int resolve_rename(struct cim_writer *w, struct move *from, struct move *
 	if (r == 0)
 		r = cim_dir_resolve(w, to_dir, name, n, &to->name);
 	if (r == 0)
-		r = cim_name_valid_linux(name, n);
+		r = check_name(w, name, n);
 	if (r < 0)
 		return r;
 	if (to->dir->n_links == 0)

@@ -74,6 +74,7 @@ static int open_base(struct cim_writer *w, enum cim_case cmp)
 	w->case_sensitive = cim_image_is_case_sensitive(w->base);
 	if (w->case_sensitive)
 		w->upcase.disk = NULL;
+	w->hashed = w->upcase;
 	if ((cmp == CIM_CASE_SENSITIVE && !w->case_sensitive) ||
 	    (cmp == CIM_CASE_INSENSITIVE && w->case_sensitive))
 		return cim_fail(EINVAL, "\"%s\" is case-%s, and a fork keeps its base's case",
@@ -88,6 +89,7 @@ static int make_root(struct cim_writer *w, enum cim_case cmp)
 	w->case_sensitive = cmp != CIM_CASE_INSENSITIVE;
 	if (!w->case_sensitive)
 		w->upcase.disk = cim_upcase_windows();
+	w->hashed = w->upcase;
 	w->root_id = root->id;
 	root->mode = S_IFDIR | 0755;
 	root->uid = geteuid();
@@ -195,6 +197,9 @@ void cim_writer_close(struct cim_writer *w)
 void cim_writer_set_view(struct cim_writer *w, const struct cim_view *view)
 {
 	w->view = *view;
+	/* Nothing has been hashed yet. */
+	if (view->ignore_case && w->case_sensitive)
+		w->hashed = cim_fold_upcase();
 	if (w->base)
 		w->base->view = *view;
 }

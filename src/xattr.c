@@ -142,11 +142,18 @@ int cim_node_acl(struct cim_writer *w, const struct cim_node *node, const char *
 
 /* ---- streams that are xattrs ---- */
 
-static int stream_name(const char *xattr, uint16_t *ret)
+/* How the stream is called that an xattr would be; -EOPNOTSUPP where the view has none. */
+static int stream_name(const struct cim_writer *w, const char *xattr, uint16_t *ret)
 {
 	char name[CIM_XATTR_NAME_MAX + sizeof(STREAM_PREFIX)];
+	bool open = w->view.streams == CIM_STREAMS_OPENXATTR;
 
-	if (strncmp(xattr, "user.", 5) == 0)
+	if ((!open && w->view.streams != CIM_STREAMS_XATTR) ||
+	    (open && strncmp(xattr, "system.", 7) == 0))
+		return -EOPNOTSUPP;
+	if (open)
+		snprintf(name, sizeof(name), "%s", xattr);
+	else if (strncmp(xattr, "user.", 5) == 0)
 		snprintf(name, sizeof(name), "%s", xattr + 5);
 	else
 		snprintf(name, sizeof(name), STREAM_PREFIX "%s", xattr);
@@ -160,7 +167,7 @@ static bool find_xattr_stream(const struct cim_writer *w, const struct cim_node 
 			      const char *xattr, guint *ret)
 {
 	uint16_t units[CIM_XATTR_NAME_MAX + sizeof(STREAM_PREFIX)];
-	int n = stream_name(xattr, units);
+	int n = stream_name(w, xattr, units);
 
 	return n > 0 && cim_streams_find(w, node, units, (size_t)n, ret);
 }
@@ -170,7 +177,7 @@ static int set_stream(struct cim_writer *w, struct cim_node *node, const char *x
 {
 	uint16_t units[CIM_XATTR_NAME_MAX + sizeof(STREAM_PREFIX)];
 	struct cim_stored stored = { 0 };
-	int n = stream_name(xattr, units);
+	int n = stream_name(w, xattr, units);
 
 	if (n <= 0)
 		return n < 0 ? n : -EINVAL;
@@ -334,10 +341,13 @@ static int put_xattr(struct cim_writer *w, struct cim_node *node, const char *na
 		(void)drop_stream(w, node, name);
 		if (strcmp(ea_name, name) != 0)
 			(void)drop_eas(node, name, NULL);
-	} else if (r == -E2BIG || r == -ENAMETOOLONG) {
-		r = set_stream(w, node, name, value, size);
-		if (r == 0)
+	} else if (r == -E2BIG || r == -ENAMETOOLONG || r == -EOPNOTSUPP) {
+		int as_stream = set_stream(w, node, name, value, size);
+
+		if (as_stream == 0)
 			(void)drop_eas(node, name, n > 0 ? ea_name : NULL);
+		/* Where xattrs cannot be streams, it is as before. */
+		r = as_stream == -EOPNOTSUPP ? r : as_stream;
 	}
 	return r;
 }
@@ -485,6 +495,7 @@ int cim_writer_set_xattr(struct cim_writer *w, uint32_t id, const char *name, co
 			 size_t size, int flags)
 {
 	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&w->lock);
+	uint16_t units[CIM_XATTR_NAME_MAX + sizeof(STREAM_PREFIX)];
 	char ea_name[CIM_XATTR_NAME_MAX + 4];
 	struct cim_node *node;
 	bool prefixed;
@@ -492,12 +503,13 @@ int cim_writer_set_xattr(struct cim_writer *w, uint32_t id, const char *name, co
 
 	if (r == 0)
 		r = cim_node_get(w, id, &node);
-	if (r == 0 && cim_ntfs_xattr_is(name))
+	if (r == 0 && cim_ntfs_xattr_is(&w->view, name))
 		return set_ntfs(w, node,
 				&(struct ntfs_set){ name, size ? value : "", size, flags });
 	if (r == 0 && (size > VALUE_MAX || strlen(name) > CIM_XATTR_NAME_MAX))
 		r = size > VALUE_MAX ? -E2BIG : -ERANGE;
-	if (r == 0 && cim_ea_from_xattr(name, ea_name, &prefixed) == -EOPNOTSUPP)
+	if (r == 0 && cim_ea_from_xattr(name, ea_name, &prefixed) == -EOPNOTSUPP &&
+	    (w->view.streams != CIM_STREAMS_OPENXATTR || stream_name(w, name, units) <= 0))
 		r = -EOPNOTSUPP;
 	if (r < 0)
 		return r;
@@ -516,7 +528,7 @@ int cim_writer_set_xattr(struct cim_writer *w, uint32_t id, const char *name, co
 ssize_t cim_writer_get_xattr(struct cim_writer *w, uint32_t id, const char *name, void *buf,
 			     size_t size)
 {
-	if (cim_ntfs_xattr_is(name))
+	if (cim_ntfs_xattr_is(&w->view, name))
 		return cim_writer_get_windows(w, id, get_ntfs,
 					      &(struct ntfs_get){ name, buf, size });
 
@@ -543,7 +555,7 @@ static int list_node(struct cim_writer *w, const struct cim_node *node, cim_xatt
 		const struct cim_ads *s = cim_streams_at(node, i);
 
 		if (s->data.size <= VALUE_MAX &&
-		    cim_stream_xattr_name(s->units, s->n_units, name) == 0 &&
+		    cim_stream_xattr_shown(&w->view, s->units, s->n_units, name) == 0 &&
 		    !has_ea_xattr(node, name, &value, &size))
 			r = fn(arg, name);
 	}
@@ -575,7 +587,7 @@ int cim_writer_remove_xattr(struct cim_writer *w, uint32_t id, const char *name)
 		r = cim_node_get(w, id, &node);
 	if (r < 0)
 		return r;
-	if (cim_ntfs_xattr_is(name))
+	if (cim_ntfs_xattr_is(&w->view, name))
 		return set_ntfs(w, node, &(struct ntfs_set){ .name = name });
 	if (!drop_xattr(w, node, name))
 		return -ENODATA;

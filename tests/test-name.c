@@ -305,6 +305,62 @@ static size_t random_bytes(struct test_random *r, char ret[255])
 	return n;
 }
 
+static const struct {
+	const char *name;
+	int result;
+} windows_rows[] = {
+	{ "plain", 0 },
+	{ "a b", 0 },
+	{ ".hidden", 0 },
+	{ "\xC3\xA9", 0 },
+	{ "\xFF", 0 },
+	{ "conx", 0 },
+	{ "xcon", 0 },
+	{ "com0", 0 },
+	{ "com10", 0 },
+	{ "com", 0 },
+	{ "lpt", 0 },
+	{ "com\xC2\xB4", 0 },
+	{ "a.con", 0 },
+	{ "null", 0 },
+	{ "com1x.txt", 0 },
+	{ "a\x7F", 0 },
+	{ "", -EINVAL },
+	{ "a.", -EINVAL },
+	{ "a ", -EINVAL },
+	{ "a\"", -EINVAL },
+	{ "a*b", -EINVAL },
+	{ "a:b", -EINVAL },
+	{ "<", -EINVAL },
+	{ "a>", -EINVAL },
+	{ "?", -EINVAL },
+	{ "a\\b", -EINVAL },
+	{ "a|b", -EINVAL },
+	{ "\x01", -EINVAL },
+	{ "a\x1F", -EINVAL },
+	{ "a/b", -EINVAL },
+	{ "con", -EINVAL },
+	{ "CON", -EINVAL },
+	{ "nul.txt", -EINVAL },
+	{ "NuL .x.y", -EINVAL },
+	{ "aux", -EINVAL },
+	{ "prn.", -EINVAL },
+	{ "com1", -EINVAL },
+	{ "COM9.c", -EINVAL },
+	{ "lpt5", -EINVAL },
+	{ "com\xC2\xB9", -EINVAL },
+	{ "LPT\xC2\xB2.x", -EINVAL },
+	{ "lpt\xC2\xB3", -EINVAL },
+};
+
+START_TEST(valid_windows_says)
+{
+	const char *name = windows_rows[_i].name;
+
+	ck_assert_int_eq(cim_name_valid_windows(name, strlen(name)), windows_rows[_i].result);
+}
+END_TEST
+
 START_TEST(any_bytes_come_back_in_no_more_units)
 {
 	struct test_random r = { test_seed(0x6E616D65) };
@@ -411,6 +467,7 @@ static Suite *suite(void)
 	tcase_add_test(rows, shown_takes_dots_that_are_names);
 	tcase_add_test(rows, shown_takes_255_units_and_no_more);
 	tcase_add_loop_test(rows, valid_linux_says, 0, N_ROWS(linux_rows));
+	tcase_add_loop_test(rows, valid_windows_says, 0, N_ROWS(windows_rows));
 	tcase_add_test(random, any_bytes_come_back_in_no_more_units);
 	tcase_add_test(random, different_bytes_have_different_units);
 	tcase_add_test(random, any_shown_name_is_found_again);
