@@ -23,6 +23,10 @@ static const struct command {
 	{ "ls", tool_ls, "list files of an image" },
 	{ "cat", tool_cat, "print files of an image" },
 	{ "info", tool_info, "say what images there are, or what an image consists of" },
+	{ "fsck", tool_fsck, "check images" },
+	{ "hash", tool_hash, "print one digest of a whole tree" },
+	{ "delete", tool_delete, "remove images" },
+	{ "gc", tool_gc, "remove what no image needs" },
 };
 
 static char *command_list(void)

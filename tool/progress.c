@@ -44,7 +44,8 @@ static void format_line(const struct progress *p, int64_t now, char line[LINE_SI
 
 	tool_size(bytes, size);
 	tool_size((uint64_t)rate, speed);
-	int n = snprintf(line, LINE_SIZE, "%" PRIu64 " files, %s, %s/s", files, size, speed);
+	int n = files ? snprintf(line, LINE_SIZE, "%" PRIu64 " files, ", files) : 0;
+	n += snprintf(line + n, LINE_SIZE - (size_t)n, "%s, %s/s", size, speed);
 	if (*p->phase)
 		snprintf(line + n, LINE_SIZE - (size_t)n, ", %s", p->phase);
 	else if (p->total_known && rate > 0)
@@ -88,6 +89,13 @@ void progress_phase(struct progress *p, const char *phase)
 		draw(p, g_get_monotonic_time());
 }
 
+void progress_hide(struct progress *p)
+{
+	g_mutex_lock(&p->lock);
+	erase(p);
+	g_mutex_unlock(&p->lock);
+}
+
 void progress_error(struct progress *p, const char *what, const char *why, int err)
 {
 	g_mutex_lock(&p->lock);
@@ -98,9 +106,7 @@ void progress_error(struct progress *p, const char *what, const char *why, int e
 
 double progress_end(struct progress *p)
 {
-	g_mutex_lock(&p->lock);
-	erase(p);
-	g_mutex_unlock(&p->lock);
+	progress_hide(p);
 	g_mutex_clear(&p->lock);
 	return (double)(g_get_monotonic_time() - p->started) / G_USEC_PER_SEC;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * How far an import is: one line on a terminal, rewritten up to ten times a second.
+ * How far something long is: one line on a terminal, rewritten up to ten times a second.
  *
  * Everything may be called from any thread but progress_tick(), which is for one thread.
  */
@@ -37,6 +37,9 @@ void progress_tick(struct progress *p);
 
 /** progress_phase - show at once that something else is being done, which cannot be counted */
 void progress_phase(struct progress *p, const char *phase);
+
+/** progress_hide - take the line out of the way, until the next tick */
+void progress_hide(struct progress *p);
 
 /** progress_error - tool_error(), with the line out of its way */
 void progress_error(struct progress *p, const char *what, const char *why, int err);

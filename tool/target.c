@@ -161,15 +161,22 @@ struct cim_store *tool_open_store(const char *dir)
 	return store;
 }
 
-struct cim_image *tool_open_image(const char *arg)
+struct cim_store *tool_open_parent(const char *arg, const char **ret_name)
 {
 	const char *slash = strrchr(arg, '/');
-	const char *name = slash ? slash + 1 : arg;
 	g_autofree char *dir = slash == arg ? g_strdup("/")
 			       : slash      ? g_strndup(arg, (size_t)(slash - arg))
 					    : g_strdup(".");
+
+	*ret_name = slash ? slash + 1 : arg;
+	return tool_open_store(dir);
+}
+
+struct cim_image *tool_open_image(const char *arg)
+{
 	struct cim_image *img = NULL;
-	struct cim_store *store = tool_open_store(dir);
+	const char *name;
+	struct cim_store *store = tool_open_parent(arg, &name);
 
 	if (!store)
 		return NULL;

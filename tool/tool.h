@@ -22,6 +22,10 @@ int tool_export(int argc, char **argv);
 int tool_ls(int argc, char **argv);
 int tool_cat(int argc, char **argv);
 int tool_info(int argc, char **argv);
+int tool_fsck(int argc, char **argv);
+int tool_hash(int argc, char **argv);
+int tool_delete(int argc, char **argv);
+int tool_gc(int argc, char **argv);
 
 /* ---- arguments (target.c) ---- */
 
@@ -46,6 +50,12 @@ struct cim_store *tool_open_store(const char *dir);
 
 /** tool_is_mount - whether a directory is a mount of cimfsd, which this prints */
 bool tool_is_mount(const char *dir);
+
+/**
+ * tool_open_parent - open the directory of DIR/NAME, as tool_open_store()
+ * @ret_name: the name, in @arg
+ */
+struct cim_store *tool_open_parent(const char *arg, const char **ret_name);
 
 /** tool_open_image - open the image that DIR/NAME is; prints why it cannot be, and returns NULL
  * then */
