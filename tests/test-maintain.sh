@@ -233,7 +233,7 @@ ok "and gc" "$CIMFS" gc "$dir"
 ok "and all that is left is needed" only_images "$dir" base.cim other.cim
 
 make_images
-mv "$(one_file "$dir" 'region_*_2')" "$tmp/away"
+mv "$dir/$(image_files "$dir" base.cim | grep '^region_.*_2$')" "$tmp/away"
 refused "a region file that is listed is not there" "cannot be read"
 
 if is_root && have setpriv; then
