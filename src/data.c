@@ -17,6 +17,7 @@
 #include "util.h"
 
 #define LOAD_CHUNK (1024 * 1024)
+#define HOLE_BLOCK (64 * 1024) /* bytes of zeros that are a hole in a consistent image */
 
 static int regular_node(struct cim_writer *w, uint32_t id, struct cim_node **ret)
 {
@@ -563,6 +564,90 @@ static int put_pieces(struct cim_writer *w, int fd, uint64_t size, uint64_t at,
 	return 0;
 }
 
+static bool is_zero(const uint8_t *bytes, size_t size)
+{
+	return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
+}
+
+/* What is no hole by content of a piece that was read; the piece begins at a block. */
+static int put_blocks(struct cim_writer *w, uint64_t at, uint64_t off, const uint8_t *piece,
+		      size_t size, bool *ret_holes)
+{
+	int r = 0;
+
+	for (size_t done = 0, n; r == 0 && done < size; done += n) {
+		n = MIN(size - done, HOLE_BLOCK);
+		if (is_zero(piece + done, n))
+			*ret_holes = true;
+		else
+			r = cim_region_write(w->region, at, off + done, piece + done, n);
+	}
+	return r;
+}
+
+/*
+ * For a consistent image: holes are the blocks of zeros, wherever the file system of the source has
+ * some.  Where it has them there is nothing to read.
+ */
+static int put_by_content(struct cim_writer *w, int fd, uint64_t size, uint64_t at,
+			  struct cim_hash *hash, void *buf, bool *ret_holes, bool *ret_all)
+{
+	static const uint8_t zeros[4096];
+	uint64_t done = 0;
+
+	*ret_all = true;
+	while (done < size) {
+		off_t data = lseek(fd, (off_t)done, SEEK_DATA);
+		bool no_more = data < 0 && errno == ENXIO;
+		uint64_t from = data < 0 ? done : (uint64_t)data / HOLE_BLOCK * HOLE_BLOCK;
+
+		from = no_more ? size : MIN(MAX(from, done), size);
+		*ret_holes = *ret_holes || from > done;
+		for (size_t n; done < from; done += n) {
+			n = (size_t)MIN(from - done, sizeof(zeros));
+			cim_hash_add(hash, zeros, n);
+		}
+		size_t part = (size_t)MIN(size - done, CIM_PUT_BUFFER);
+		if (part == 0)
+			break;
+		int r = read_piece(fd, done, buf, part);
+		if (r < 0)
+			return r;
+		cim_hash_add(hash, buf, part);
+		*ret_all = *ret_all && is_zero(buf, part);
+		r = put_blocks(w, at, done, buf, part, ret_holes);
+		if (r < 0)
+			return r;
+		done += part;
+	}
+	return 0;
+}
+
+static int put_consistent(struct cim_writer *w, int fd, uint64_t size, void *buf,
+			  struct cim_stored *ret, bool *ret_holes)
+{
+	struct cim_digest digest;
+	bool all_hole;
+	uint64_t at;
+
+	if (size < HOLE_BLOCK) {
+		int r = size > 0 ? read_piece(fd, 0, buf, (size_t)size) : 0;
+
+		return r < 0 || size == 0 ? r : cim_region_put(w->region, buf, (size_t)size, ret);
+	}
+	int r = cim_region_begin(w->region, size, &at);
+	if (r < 0)
+		return r;
+	struct cim_hash *hash = cim_hash_begin();
+	r = put_by_content(w, fd, size, at, hash, buf, ret_holes, &all_hole);
+	cim_hash_end(hash, &digest);
+	if (r < 0 || all_hole) {
+		cim_region_abort(w->region, at, size);
+		return r;
+	}
+	return cim_region_end(w->region, at, size, &digest, ret);
+}
+
 static int put_large(struct cim_writer *w, int fd, uint64_t size, bool holes, void *buf,
 		     struct cim_stored *ret, bool *ret_holes)
 {
@@ -594,8 +679,11 @@ int cim_writer_put(struct cim_writer *w, uint32_t id, int fd, uint64_t size, boo
 	int r = 0;
 
 	/* Whether all of it is a hole, and whether a small one has any. */
-	bool all_hole = holes && size > 0 && lseek(fd, 0, SEEK_DATA) < 0 && errno == ENXIO;
-	if (all_hole) {
+	bool all_hole = holes && size > 0 && !w->consistent && lseek(fd, 0, SEEK_DATA) < 0 &&
+			errno == ENXIO;
+	if (w->consistent) {
+		r = put_consistent(w, fd, size, buf, &s, &has_holes);
+	} else if (all_hole) {
 		has_holes = true;
 	} else if (size > CIM_PUT_BUFFER || (holes && size > CIM_SMALL_MAX)) {
 		r = put_large(w, fd, size, holes, buf, &s, &has_holes);

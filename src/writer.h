@@ -295,7 +295,8 @@ int64_t cim_writer_seek(struct cim_writer *w, uint32_t id, uint64_t off, int whe
  * cim_writer_put - give a new regular file its whole content at once
  * @fd: read from its start; the descriptor's own position does not count or move
  * @size: bytes to read
- * @holes: look for holes with SEEK_DATA, and keep them
+ * @holes: look for holes with SEEK_DATA, and keep them; in a consistent image they are where the
+ * content has whole blocks of zeros, whatever this says
  * @buf: CIM_PUT_BUFFER bytes of the caller's, so that threads can each have one
  *
  * For importers: data goes from the file to where it stays, hashed on the way, and is dropped where

@@ -143,13 +143,13 @@ if [ -n "$python" ]; then
 		"$(records base Files/Windows/System32/ntdll.dll)" \
 "LIBARCHIVE.creationtime=-1.5
 MSWINDOWS.fileattr=38
-MSWINDOWS.rawsd=$(printf "$sd" | base64 -w0)
+MSWINDOWS.rawsd=$(printf %b "$sd" | base64 -w0)
 MSWINDOWS.xattr.\$KERNEL.PURGE.ESBCACHE=$(printf '\001\002\000\003' | base64)
 MSWINDOWS.xattr.OTHER=$(printf value | base64)"
 	is "… of a directory too" "$(records base Files)" \
 "LIBARCHIVE.creationtime=1500000000.25
 MSWINDOWS.fileattr=16
-MSWINDOWS.rawsd=$(printf "$sd" | base64 -w0)
+MSWINDOWS.rawsd=$(printf %b "$sd" | base64 -w0)
 atime=1600000001
 ctime=1600000002.5"
 	like "a descriptor that is text becomes bytes" \

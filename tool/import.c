@@ -27,7 +27,7 @@
 struct import_options {
 	char *from, *case_name, *tar, *windows_name;
 	enum layer_use windows;
-	gboolean quiet, keep_going, no_whiteouts;
+	gboolean quiet, keep_going, no_whiteouts, consistent;
 	enum cim_case cmp;
 	const char *dir, *name, *tree;
 };
@@ -156,6 +156,9 @@ static int run_import(struct import *im, const struct import_options *o, int tre
 	im->on_base = o->from != NULL;
 	im->folds_case = !info.case_sensitive;
 	im->keep_going = o->keep_going;
+	im->consistent = o->consistent;
+	if (o->consistent)
+		cim_writer_make_consistent(im->writer);
 
 	progress_init(&im->progress, !o->quiet);
 	signals_catch();
@@ -257,6 +260,8 @@ int tool_import(int argc, char **argv)
 		  "Whether names that differ in case only are different: sensitive (the default) or "
 		  "insensitive; a fork keeps its base's",
 		  "CASE" },
+		{ "consistent", 0, 0, G_OPTION_ARG_NONE, &o.consistent,
+		  "Make the same files of the same input, wherever and whenever it is done", NULL },
 		{ "keep-going", 'k', 0, G_OPTION_ARG_NONE, &o.keep_going,
 		  "Leave out entries of the tar that are refused, and make the image without them",
 		  NULL },

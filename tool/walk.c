@@ -120,12 +120,14 @@ static uint64_t ticks(const struct statx_timestamp *t)
 static int set_metadata(struct walk *w, uint32_t id, unsigned int mask, const struct statx *st)
 {
 	bool has_btime = st->stx_mask & STATX_BTIME;
+	/* All but the time of modification tells when this copy of the tree was made and read. */
+	bool all = !w->im->consistent;
 	const struct cim_attr attr = {
 		.posix = { .mode = st->stx_mode, .uid = st->stx_uid, .gid = st->stx_gid },
-		.accessed = ticks(&st->stx_atime),
+		.accessed = ticks(all ? &st->stx_atime : &st->stx_mtime),
 		.written = ticks(&st->stx_mtime),
-		.changed = ticks(&st->stx_ctime),
-		.created = ticks(has_btime ? &st->stx_btime : &st->stx_mtime),
+		.changed = ticks(all ? &st->stx_ctime : &st->stx_mtime),
+		.created = ticks(all && has_btime ? &st->stx_btime : &st->stx_mtime),
 	};
 
 	return cim_writer_set(w->im->writer, id, mask, &attr);
@@ -151,6 +153,11 @@ static int copy_xattr(struct walk *w, uint32_t id, int fd, const char *path, con
 	return cim_writer_set_xattr(w->im->writer, id, name, w->xattr_value, (size_t)n, 0);
 }
 
+static int compare_strings(gconstpointer a, gconstpointer b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
 static int copy_xattrs(struct walk *w, uint32_t id, int fd, const char *path)
 {
 	ssize_t n = fd >= 0 ? flistxattr(fd, w->xattr_names, XATTR_MAX)
@@ -160,8 +167,16 @@ static int copy_xattrs(struct walk *w, uint32_t id, int fd, const char *path)
 		return is_hidden(errno) ? 0
 					: cim_fail(errno, "cannot list its extended attributes: %s",
 						   g_strerror(errno));
-	for (const char *p = w->xattr_names; p < w->xattr_names + n; p += strlen(p) + 1) {
-		int r = import_is_stored_xattr(p) ? copy_xattr(w, id, fd, path, p) : 0;
+	if (n == 0)
+		return 0;
+	/* In their order, as of those that no EA list can hold the last ones become streams. */
+	g_autoptr(GPtrArray) names = g_ptr_array_new();
+	for (char *p = w->xattr_names; p < w->xattr_names + n; p += strlen(p) + 1)
+		if (import_is_stored_xattr(p))
+			g_ptr_array_add(names, p);
+	g_ptr_array_sort(names, compare_strings);
+	for (guint i = 0; i < names->len; i++) {
+		int r = copy_xattr(w, id, fd, path, g_ptr_array_index(names, i));
 
 		if (r < 0)
 			return r;
