@@ -45,8 +45,7 @@ static bool parse_permissions(const char *text, uint16_t *ret)
 		else if (text[i] != '-')
 			return false;
 	}
-	/* GNU tar may say behind them what the mask leaves of them. */
-	return text[3] == '\0' || text[3] == ' ' || text[3] == '\t' || text[3] == '#';
+	return text[3] == '\0';
 }
 
 static bool find_id(bool is_group, const char *name, const char *number, uint32_t *ret)
@@ -68,9 +67,9 @@ static bool find_id(bool is_group, const char *name, const char *number, uint32_
 	return true;
 }
 
-static int parse_entry(char *text, struct acl_entry *ret)
+static int parse_entry(const char *text, struct acl_entry *ret)
 {
-	g_auto(GStrv) part = g_strsplit(g_strstrip(text), ":", 4);
+	g_auto(GStrv) part = g_strsplit(text, ":", 4);
 	guint n = g_strv_length(part);
 	const char *tag = n > 0 ? part[0] : "";
 	bool is_user = strcmp(tag, "user") == 0 || strcmp(tag, "u") == 0;
@@ -131,7 +130,9 @@ int tar_acl_parse(const char *text, size_t size, GByteArray **ret)
 	for (char **line = lines; *line; line++) {
 		struct acl_entry e;
 
-		if (!*g_strstrip(*line) || **line == '#')
+		/* Behind an entry GNU tar may say what the mask leaves of it. */
+		(*line)[strcspn(*line, "#")] = '\0';
+		if (!*g_strstrip(*line))
 			continue;
 		int r = parse_entry(*line, &e);
 		if (r < 0)
