@@ -14,7 +14,7 @@ layers=(
 	"fsck fsck-data fsck-entry fsck-image fsck-private fsck-tree treehash"
 	"content"
 	"writer node tree create data streams xattr winmeta order encode commit"
-	"cimfs hresult api"
+	"cimfs hresult api api-maintain api-result"
 	"fuse/ tool/"
 )
 

@@ -11,11 +11,8 @@
 #include <glib.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "cimfs.h"
-#include "error.h"
-#include "hresult.h"
+#include "api-result.h"
 #include "reader.h"
 #include "writer.h"
 
@@ -33,53 +30,12 @@ struct CIMFS_READER {
 	struct cim_image *image;
 };
 
-/* ---- results ---- */
-
-static HRESULT result(int r)
-{
-	if (r >= 0)
-		return CIMFS_S_OK;
-	if (!*cim_reason())
-		cim_reason_set("%s", g_strerror(-r));
-	return cim_hresult_from_errno(r);
-}
-
-static HRESULT path_not_found(int r)
-{
-	(void)result(r);
-	return CIMFS_E_PATH_NOT_FOUND;
-}
-
-static HRESULT null_pointer(void)
-{
-	cim_reason_set("a pointer for the result is NULL");
-	return CIMFS_E_POINTER;
-}
-
-static HRESULT invalid(const char *why)
-{
-	cim_reason_set("%s", why);
-	return CIMFS_E_INVALIDARG;
-}
-
-static bool is_missing(int r)
-{
-	return r == -ENOENT || r == -ENOTDIR;
-}
-
 const char *CimGetReason(void)
 {
 	return cim_reason();
 }
 
 /* ---- making images ---- */
-
-static bool is_directory(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
 
 HRESULT CimCreateImage(const char *imageContainingPath, const char *existingImageName,
 		       const char *newImageName, CIMFS_IMAGE_HANDLE *cimImageHandle)

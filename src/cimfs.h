@@ -4,6 +4,7 @@
  *
  * Making images: the functions of Windows' cimfs.h under their names, with UTF-8 strings for
  * PCWSTR and the same HRESULTs.  Reading images: a small API of this library's own, CimReader….
+ * Checking, comparing and removing them: more of its own, at the end.
  *
  *	CIMFS_IMAGE_HANDLE image;
  *	if (FAILED(CimCreateImage("/srv/images", "base.cim", "app.cim", &image)))
@@ -176,6 +177,82 @@ HRESULT CimReaderListStreams(CIMFS_READER_HANDLE reader, uint32_t fileId,
  * there is none */
 HRESULT CimReaderReadStream(CIMFS_READER_HANDLE reader, uint32_t fileId, const char *name,
 			    uint64_t offset, void *buffer, size_t size, size_t *bytesRead);
+
+/* ---- keeping image directories in order; not of Windows ---- */
+
+/**
+ * CimDeleteImage - delete an image, and the data that no other image of the directory needs
+ *
+ * Who has the image open reads it to the end.  A crash meanwhile leaves the image, or garbage that
+ * the next writer removes.
+ *
+ * Returns S_OK; E_INVALIDARG (the name); 0x80070003 the directory does not exist; 0x80070002 the
+ * image does not; E_ACCESSDENIED; 0x80070020 a writer is open; 0x80070570 it is no image, or
+ * another image of the directory cannot be read, so that nobody knows what that one needs.
+ */
+HRESULT CimDeleteImage(const char *imageContainingPath, const char *imageName);
+
+/** Called with each file that is removed; anything but S_OK ends the work and is returned. */
+typedef HRESULT (*CIMFS_COLLECT_CALLBACK)(void *context, const char *fileName, uint64_t size);
+
+#define CIMFS_COLLECT_DRY_RUN 0x1u /* remove nothing, only call back */
+
+/**
+ * CimCollectGarbage - remove region files that no image of a directory lists, and what writers that
+ * died have left
+ * @callback: may be NULL
+ * Returns S_OK; E_INVALIDARG (unknown flags); 0x80070003; E_ACCESSDENIED; 0x80070020 a writer is
+ * open; 0x80070570 an image cannot be read: nothing is removed.
+ */
+HRESULT CimCollectGarbage(const char *imageContainingPath, uint32_t flags,
+			  CIMFS_COLLECT_CALLBACK callback, void *context);
+
+#define CIMFS_HASH_WINDOWS 0x1u /* also what only Windows sees */
+#define CIMFS_HASH_SIZE    32   /* bytes: SHA-256 */
+
+/**
+ * CimHashImage - one digest of all that an image has
+ *
+ * Equal trees have equal digests, however they were made and stored: names, types, modes, owners,
+ * modification times, hard links, extended attributes, streams, contents.
+ *
+ * Returns S_OK; E_INVALIDARG; E_POINTER; 0x80070003; 0x80070002; E_ACCESSDENIED; 0x80070570 some of
+ * it is damaged: there is no digest of a part.
+ */
+HRESULT CimHashImage(const char *imageContainingPath, const char *imageName, uint32_t flags,
+		     uint8_t digest[CIMFS_HASH_SIZE]);
+
+/* What a check has found; strings are valid while the callback runs, those that do not apply are
+ * NULL. */
+typedef struct CIMFS_FINDING {
+	uint32_t IsDamage;     /* 1: damage; 0: a note, by which nothing is lost */
+	uint32_t FileId;       /* 0: not of a file */
+	uint64_t RegionOffset; /* 0: nowhere in particular */
+	const char *Rule;      /* a word for the rule that is broken, which does not change */
+	const char *ImageName;
+	const char *FileName; /* of a file of the directory */
+	const char *Path;     /* of FileId in the image */
+	const char *Text;     /* a sentence */
+} CIMFS_FINDING;
+
+/** Called with each finding; anything but S_OK ends the check and is returned. */
+typedef HRESULT (*CIMFS_CHECK_CALLBACK)(void *context, const CIMFS_FINDING *finding);
+
+#define CIMFS_CHECK_DATA 0x1u /* read all data, and compare it with its digests */
+
+/**
+ * CimCheckImage - check an image against every rule of the format
+ * @imageName: NULL: all images of the directory, and its other files
+ * @callback: may be NULL
+ *
+ * Changes nothing and takes no lock.
+ *
+ * Returns S_OK: no damage; 0x80070570: damage; E_INVALIDARG; 0x80070003; 0x80070002;
+ * E_ACCESSDENIED, 0x80070032 (an image of a version that is not known) and others: it cannot be
+ * told.
+ */
+HRESULT CimCheckImage(const char *imageContainingPath, const char *imageName, uint32_t flags,
+		      CIMFS_CHECK_CALLBACK callback, void *context);
 
 #ifdef __GNUC__
 #pragma GCC visibility pop
