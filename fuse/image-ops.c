@@ -13,20 +13,24 @@
 #include <inttypes.h>
 #include <sys/uio.h>
 
+#include "acl.h"
 #include "error.h"
 #include "log.h"
 #include "reply.h"
+#include "stream-file.h"
 
 #define MAX_PIECES 64          /* of one answer to READ; what has more is copied together */
 #define ZEROS      (64 * 1024) /* bytes of a piece of zeros */
 
-/* A file of an image. */
+/* A file of an image, or a stream of one. */
 struct node {
-	struct cim_slot *slot;
+	struct cim_slot *slot; /* the image's */
 	const struct cim_image *img;
 	uint32_t id;
-	bool only; /* of the image mount, where the root is FUSE's root */
+	int64_t stream; /* its index; NO_STREAM: the file itself */
+	bool only;      /* of the image mount, where the root is FUSE's root */
 };
+#define NO_STREAM (-1)
 
 /* In the image mount the root's file ID and FUSE's root change places; this goes both ways. */
 static uint32_t swap_root(const struct cim_image *img, uint32_t id)
@@ -43,6 +47,12 @@ static bool find_node(fuse_req_t req, fuse_ino_t ino, struct node *ret)
 
 	ret->only = d->only;
 	ret->slot = d->only ? d->only : cim_slots_get(&d->slots, cim_ino_slot(ino));
+	/* The image mount has no slots in its numbers: there it is the stream's index and one. */
+	ret->stream = d->only ? (int64_t)cim_ino_slot(ino) - 1 : NO_STREAM;
+	if (ret->slot && ret->slot->of) {
+		ret->stream = ret->slot->stream;
+		ret->slot = ret->slot->of;
+	}
 	ret->img = ret->slot ? atomic_load_explicit(&ret->slot->image, memory_order_acquire) : NULL;
 	if (!ret->img) {
 		fuse_reply_err(req, ESTALE);
@@ -68,6 +78,16 @@ static fuse_ino_t ino_of(const struct node *n, uint32_t id)
 	return n->only ? swap_root(n->img, id) : cim_ino_make(n->slot->index, id);
 }
 
+static void fill(const struct cim_attr *attr, fuse_ino_t ino, struct fuse_entry_param *ret)
+{
+	*ret = (struct fuse_entry_param){
+		.ino = ino,
+		.attr_timeout = CIM_FOR_EVER,
+		.entry_timeout = CIM_FOR_EVER,
+	};
+	cim_stat_fill(attr, ino, &ret->attr);
+}
+
 static int fill_entry(const struct node *n, uint32_t id, struct fuse_entry_param *ret,
 		      uint32_t *ret_flags)
 {
@@ -77,22 +97,53 @@ static int fill_entry(const struct node *n, uint32_t id, struct fuse_entry_param
 	if (r < 0)
 		return r;
 	*ret_flags = attr.flags;
-	*ret = (struct fuse_entry_param){
-		.ino = ino_of(n, id),
-		.attr_timeout = CIM_FOR_EVER,
-		.entry_timeout = CIM_FOR_EVER,
-	};
-	cim_stat_fill(&attr, ret->ino, &ret->attr);
+	fill(&attr, ino_of(n, id), ret);
+	return 0;
+}
+
+/* The same for a stream of a file. */
+static int fill_stream(fuse_req_t req, const struct node *n, uint32_t id, uint32_t index,
+		       struct fuse_entry_param *ret)
+{
+	struct cim_stream s;
+	struct cim_attr attr;
+	struct cim_entry e;
+	int r = cim_image_entry(n->img, id, &e);
+
+	if (r == 0)
+		r = cim_file_attr_of(n->img, id, &e, &attr);
+	if (r == 0)
+		r = cim_file_stream(n->img, &e, index, &s);
+	if (r < 0)
+		return r;
+	cim_stream_attr(&attr, s.size, s.sparse ? 0 : (s.size + 511) / 512, &attr);
+	fuse_ino_t ino =
+		n->only ? cim_ino_make(index + 1, swap_root(n->img, id))
+			: cim_ino_make(cim_slots_stream(&cim_daemon_of(req)->slots, n->slot, index)
+					       ->index,
+				       id);
+	fill(&attr, ino, ret);
 	return 0;
 }
 
 int cim_image_fill_root(const struct cim_slot *slot, struct fuse_entry_param *ret)
 {
 	struct node n = { .slot = (struct cim_slot *)(uintptr_t)slot,
-			  .img = atomic_load(&slot->image) };
+			  .img = atomic_load(&slot->image),
+			  .stream = NO_STREAM };
 	uint32_t flags;
 
 	return fill_entry(&n, n.img->fs.root_id, ret, &flags);
+}
+
+/* A name that is no file's may be a stream's. */
+static int lookup_stream(fuse_req_t req, const struct node *dir, const char *name,
+			 struct fuse_entry_param *ret)
+{
+	uint32_t id, index;
+	int r = cim_dir_lookup_stream(dir->img, dir->id, name, strlen(name), &id, &index);
+
+	return r < 0 ? r : fill_stream(req, dir, id, index, ret);
 }
 
 static void image_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -107,6 +158,8 @@ static void image_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	int r = cim_dir_lookup(n.img, n.id, name, strlen(name), &id);
 	if (r == 0)
 		r = fill_entry(&n, id, &e, &flags);
+	else if (r == -ENOENT && n.img->view.streams == CIM_STREAMS_WINDOWS)
+		r = lookup_stream(req, &n, name, &e);
 	if (r == -ENOENT) {
 		fuse_reply_entry(req, &missing);
 		return;
@@ -128,7 +181,8 @@ static void image_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info 
 
 	if (!find_node(req, ino, &n))
 		return;
-	int r = fill_entry(&n, n.id, &e, &flags);
+	int r = n.stream == NO_STREAM ? fill_entry(&n, n.id, &e, &flags)
+				      : fill_stream(req, &n, n.id, (uint32_t)n.stream, &e);
 	if (r < 0)
 		cim_reply_result(req, r);
 	else
@@ -214,29 +268,44 @@ static void reply_copied(fuse_req_t req, const struct cim_image *img, const stru
 		fuse_reply_buf(req, buf, (size_t)n);
 }
 
+/* The data of a request's node, or an answer to it. */
+static bool find_data(fuse_req_t req, fuse_ino_t ino, struct node *ret, struct cim_stream *ret_data)
+{
+	struct cim_entry e;
+	int r = 0;
+
+	if (!find_entry(req, ino, ret, &e))
+		return false;
+	if (ret->stream != NO_STREAM)
+		r = cim_file_stream(ret->img, &e, (uint32_t)ret->stream, ret_data);
+	else
+		*ret_data = e.data;
+	if (r == 0 && ret_data->type == CIM_STREAM_LINKS)
+		r = ret->stream == NO_STREAM ? -EISDIR : -CIM_ECORRUPT;
+	if (r < 0)
+		cim_reply_result(req, r);
+	return r == 0;
+}
+
 static void image_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		       struct fuse_file_info *fi)
 {
 	struct iovec iov[MAX_PIECES];
-	struct cim_entry e;
+	struct cim_stream data;
 	struct node n;
 
-	if (!find_entry(req, ino, &n, &e))
+	if (!find_data(req, ino, &n, &data))
 		return;
-	if (e.data.type == CIM_STREAM_LINKS) {
-		fuse_reply_err(req, EISDIR);
-		return;
-	}
-	if ((uint64_t)off >= e.data.size) {
+	if ((uint64_t)off >= data.size) {
 		fuse_reply_buf(req, NULL, 0);
 		return;
 	}
-	size = MIN(size, e.data.size - (uint64_t)off);
-	int count = gather(n.img, &e.data, (uint64_t)off, size, iov);
+	size = MIN(size, data.size - (uint64_t)off);
+	int count = gather(n.img, &data, (uint64_t)off, size, iov);
 	if (count < 0)
 		cim_reply_result(req, count);
 	else if (count == 0)
-		reply_copied(req, n.img, &e.data, (uint64_t)off, size);
+		reply_copied(req, n.img, &data, (uint64_t)off, size);
 	else if (fuse_reply_iov(req, iov, count) == -EFAULT)
 		/*
 		 * The kernel has ended the request, with EIO, and the image may be closed already:
@@ -250,12 +319,12 @@ static void image_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 static void image_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
 			struct fuse_file_info *fi)
 {
-	struct cim_entry e;
+	struct cim_stream data;
 	struct node n;
 
-	if (!find_entry(req, ino, &n, &e))
+	if (!find_data(req, ino, &n, &data))
 		return;
-	int64_t at = cim_stream_seek(n.img, &e.data, (uint64_t)off, whence);
+	int64_t at = cim_stream_seek(n.img, &data, (uint64_t)off, whence);
 	if (at < 0)
 		fuse_reply_err(req, (int)-at);
 	else
@@ -360,6 +429,16 @@ static void image_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t
 
 /* ---- extended attributes ---- */
 
+static void reply_streams(fuse_req_t req, const struct node *n, const struct cim_entry *e,
+			  size_t size)
+{
+	struct cim_names names;
+
+	cim_names_init(&names, req);
+	int r = cim_file_each_stream(n->img, e, cim_names_add_stream, &names);
+	cim_reply_names(req, &names, r, size);
+}
+
 static void image_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
 	g_autofree char *buf = NULL;
@@ -368,6 +447,15 @@ static void image_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, siz
 
 	if (!find_entry(req, ino, &n, &e))
 		return;
+	/* Who may use a stream is its file's business. */
+	if (n.stream != NO_STREAM && strcmp(name, CIM_ACL_ACCESS) != 0) {
+		fuse_reply_err(req, ENODATA);
+		return;
+	}
+	if (n.img->view.streams == CIM_STREAMS_WINDOWS && strcmp(name, CIM_XATTR_STREAMS) == 0) {
+		reply_streams(req, &n, &e, size);
+		return;
+	}
 	if (size > 0)
 		buf = g_try_malloc(size);
 	if (size > 0 && !buf)
@@ -387,7 +475,7 @@ static void image_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 	if (!find_entry(req, ino, &n, &e))
 		return;
 	cim_names_init(&names, req);
-	int r = cim_file_list_xattrs(n.img, &e, cim_names_add, &names);
+	int r = n.stream == NO_STREAM ? cim_file_list_xattrs(n.img, &e, cim_names_add, &names) : 0;
 	cim_reply_names(req, &names, r, size);
 }
 

@@ -84,7 +84,7 @@ static void forget(struct cim_daemon *d, fuse_ino_t ino, uint64_t n)
 	if (slot && slot->session)
 		cim_writer_forget(slot, cim_ino_id(ino), n);
 	else if (slot)
-		cim_slots_unref(&d->slots, slot, n);
+		cim_slots_unref(&d->slots, slot->of ? slot->of : slot, n);
 }
 
 static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n)

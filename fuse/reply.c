@@ -64,6 +64,16 @@ int cim_names_add(void *arg, const char *name)
 	return 0;
 }
 
+int cim_names_add_stream(void *arg, const char *name, uint64_t size)
+{
+	struct cim_names *names = arg;
+
+	if (names->list->len > 0)
+		g_string_append_c(names->list, '\0');
+	g_string_append(names->list, name);
+	return 0;
+}
+
 bool cim_xattr_is_shown(const char *name)
 {
 	return geteuid() == 0 || strcmp(name, "security.capability") != 0;

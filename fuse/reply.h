@@ -29,6 +29,13 @@ struct cim_names {
 void cim_names_init(struct cim_names *names, fuse_req_t req);
 int cim_names_add(void *names, const char *name);
 
+/*
+ * The same for the names of a file's streams, where those are files: ntfs-3g has them in an xattr,
+ * with a NUL between each two.
+ */
+#define CIM_XATTR_STREAMS "ntfs.streams.list"
+int cim_names_add_stream(void *names, const char *name, uint64_t size);
+
 /**
  * cim_xattr_is_shown - whether an xattr may be seen through this mount at all
  * File capabilities are not, unless root has mounted: an image may come from anywhere.

@@ -25,8 +25,14 @@ void cim_slots_clear(struct cim_slots *slots)
 {
 	uint32_t n = atomic_load(&slots->n);
 
-	for (uint32_t i = 1; i <= n; i++)
-		cim_image_unref(atomic_load(&cim_slots_get(slots, i)->image));
+	for (uint32_t i = 1; i <= n; i++) {
+		struct cim_slot *slot = cim_slots_get(slots, i);
+
+		if (!slot)
+			continue;
+		cim_image_unref(atomic_load(&slot->image));
+		g_clear_pointer(&slot->streams, g_hash_table_destroy);
+	}
 	for (int i = 0; i < CIM_SLOT_CHUNKS; i++)
 		g_free(slots->chunk[i]);
 	g_hash_table_destroy(slots->by_name);
@@ -137,6 +143,23 @@ int cim_slots_open_image(struct cim_slots *slots, struct cim_store *store, const
 	cim_slots_ref(slot, 1);
 	*ret = slot;
 	return 0;
+}
+
+struct cim_slot *cim_slots_stream(struct cim_slots *slots, struct cim_slot *image, uint32_t index)
+{
+	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&slots->lock);
+
+	if (!image->streams)
+		image->streams = g_hash_table_new(NULL, NULL);
+	struct cim_slot *slot = g_hash_table_lookup(image->streams, GUINT_TO_POINTER(index));
+	if (slot)
+		return slot;
+	slot = prepare(slots);
+	slot->of = image;
+	slot->stream = index;
+	publish(slots, slot);
+	g_hash_table_insert(image->streams, GUINT_TO_POINTER(index), slot);
+	return slot;
 }
 
 void cim_slots_ref(struct cim_slot *slot, uint64_t n)

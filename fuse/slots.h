@@ -6,6 +6,9 @@
  * anything else, so that numbers are stable and unique.  There is no table of inodes, and the
  * kernel's lookups are counted a slot and not a file.  Slot 0 is not here: it is the daemon's own
  * nodes.
+ *
+ * The streams of an image's files that are looked up as files have slots of their own: one for all
+ * first streams, one for all second ones, and so on, as many as a file that was looked at has.
  */
 #ifndef CIM_SLOTS_H
 #define CIM_SLOTS_H
@@ -27,6 +30,11 @@ struct cim_slot {
 	dev_t dev; /* which file this slot stands for */
 	ino_t ino;
 	struct timespec mtime;
+	GHashTable *streams; /* index of a stream -> its slot; NULL: none yet.  Under the lock. */
+
+	/* Of streams: whose they are; lookups are counted there. */
+	struct cim_slot *of;
+	uint32_t stream;
 };
 
 #define CIM_SLOT_CHUNKS 26 /* each twice as long as the one before: 2^32 slots */
@@ -55,6 +63,9 @@ struct cim_slot *cim_slots_add_writer(struct cim_slots *slots, struct cim_sessio
  */
 int cim_slots_open_image(struct cim_slots *slots, struct cim_store *store, const char *name,
 			 const struct cim_view *view, struct cim_slot **ret);
+
+/** cim_slots_stream - the slot of the streams with an index in the tables of an image's files */
+struct cim_slot *cim_slots_stream(struct cim_slots *slots, struct cim_slot *image, uint32_t index);
 
 /** cim_slots_ref - @n more lookups of an image's files; one of them, or its slot's opener, holds it
  * already */

@@ -53,44 +53,46 @@ static void leave(const struct node *n)
 	cim_session_leave(n->s);
 }
 
+static fuse_ino_t ino_of(const struct node *n, uint32_t id)
+{
+	return cim_ino_make(n->s->slot->index, id);
+}
+
 static double name_timeout(const struct node *n)
 {
 	return n->s->case_sensitive ? CIM_FOR_EVER : 0;
 }
 
-static int fill_attr(const struct node *n, uint32_t id, struct stat *ret, uint32_t *ret_flags)
+/*
+ * A stream changes with its file, of which the kernel does not know: its attributes and its name
+ * are asked for each time.
+ */
+static int fill_entry(const struct node *n, uint32_t id, struct fuse_entry_param *ret,
+		      struct cim_attr *ret_attr)
 {
-	struct cim_attr attr;
-	int r = cim_writer_attr(n->w, id, &attr);
+	int r = cim_writer_attr(n->w, id, ret_attr);
 
 	if (r < 0)
 		return r;
-	*ret_flags = attr.flags;
-	cim_stat_fill(&attr, cim_ino_make(n->s->slot->index, id), ret);
-	return 0;
-}
-
-static int fill_entry(const struct node *n, uint32_t id, struct fuse_entry_param *ret,
-		      uint32_t *ret_flags)
-{
 	*ret = (struct fuse_entry_param){
-		.ino = cim_ino_make(n->s->slot->index, id),
-		.attr_timeout = CIM_FOR_EVER,
-		.entry_timeout = name_timeout(n),
+		.ino = ino_of(n, id),
+		.attr_timeout = ret_attr->stream_of ? 0 : CIM_FOR_EVER,
+		.entry_timeout = ret_attr->stream_of ? 0 : name_timeout(n),
 	};
-	return fill_attr(n, id, &ret->attr, ret_flags);
+	cim_stat_fill(ret_attr, ret->ino, &ret->attr);
+	return 0;
 }
 
 int cim_writer_fill_root(struct cim_session *s, struct fuse_entry_param *ret)
 {
+	struct cim_attr attr;
 	struct node n;
-	uint32_t flags;
 	int r = enter_session(s, 0, &n);
 
 	if (r < 0)
 		return r;
 	n.id = cim_writer_root(n.w);
-	r = fill_entry(&n, n.id, ret, &flags);
+	r = fill_entry(&n, n.id, ret, &attr);
 	if (r == 0)
 		cim_writer_ref(n.w, n.id);
 	leave(&n);
@@ -113,8 +115,8 @@ void cim_writer_forget(struct cim_slot *slot, uint32_t id, uint64_t count)
 static void reply_entry(fuse_req_t req, const struct node *n, uint32_t id)
 {
 	struct fuse_entry_param e;
-	uint32_t flags;
-	int r = fill_entry(n, id, &e, &flags);
+	struct cim_attr attr;
+	int r = fill_entry(n, id, &e, &attr);
 
 	if (r < 0) {
 		cim_reply_result(req, r);
@@ -127,26 +129,70 @@ static void reply_entry(fuse_req_t req, const struct node *n, uint32_t id)
 
 static void reply_attr(fuse_req_t req, const struct node *n)
 {
-	struct stat st;
-	uint32_t flags;
-	int r = fill_attr(n, n->id, &st, &flags);
+	struct fuse_entry_param e;
+	struct cim_attr attr;
+	int r = fill_entry(n, n->id, &e, &attr);
 
 	if (r < 0)
 		cim_reply_result(req, r);
 	else
-		fuse_reply_attr(req, &st, CIM_FOR_EVER);
+		fuse_reply_attr(req, &e.attr, e.attr_timeout);
+}
+
+/* ---- streams that are files ---- */
+
+/* What a change of a stream has changed of its file, the kernel asks for again. */
+static void tell_file(fuse_req_t req, const struct node *n, uint32_t file_id)
+{
+	if (file_id)
+		(void)fuse_lowlevel_notify_inval_inode(cim_daemon_of(req)->fuse, ino_of(n, file_id),
+						       -1, 0);
+}
+
+/*
+ * Whether a name that is no file's can be a stream's: then the file that has the stream, or would
+ * have it.
+ */
+static bool carries_stream(fuse_req_t req, const struct node *n, uint32_t dir_id, const char *name,
+			   uint32_t *ret_file, const char **ret_stream)
+{
+	struct cim_attr attr;
+	size_t n_file;
+	uint32_t id;
+
+	if (cim_daemon_of(req)->view.streams != CIM_STREAMS_WINDOWS ||
+	    !cim_stream_split(name, strlen(name), &n_file))
+		return false;
+	if (cim_writer_lookup(n->w, dir_id, name, strlen(name), &id) != -ENOENT ||
+	    cim_writer_lookup(n->w, dir_id, name, n_file, ret_file) < 0 ||
+	    cim_writer_attr(n->w, *ret_file, &attr) < 0)
+		return false;
+	*ret_stream = name + n_file + 1;
+	return cim_stream_carrier(attr.posix.mode);
+}
+
+/* The kernel must not remember that a stream is not there: its file may get it by another name. */
+static double missing_timeout(fuse_req_t req, const struct node *n, const char *name)
+{
+	bool may_be_stream =
+		cim_daemon_of(req)->view.streams == CIM_STREAMS_WINDOWS && strchr(name, ':');
+
+	return may_be_stream ? 0 : name_timeout(n);
 }
 
 static void writer_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct fuse_entry_param missing = { 0 };
+	const char *stream;
 	struct node n;
 	uint32_t id;
 
 	if (!enter(req, parent, &n))
 		return;
 	int r = cim_writer_lookup(n.w, n.id, name, strlen(name), &id);
-	missing.entry_timeout = name_timeout(&n);
+	if (r == -ENOENT && carries_stream(req, &n, n.id, name, &id, &stream))
+		r = cim_writer_lookup_stream(n.w, id, stream, &id);
+	missing.entry_timeout = missing_timeout(req, &n, name);
 	if (r == 0)
 		reply_entry(req, &n, id);
 	else if (r == -ENOENT)
@@ -213,6 +259,8 @@ static void writer_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int 
 	if (!enter(req, ino, &n))
 		return;
 	int r = mask ? cim_writer_set(n.w, n.id, mask, &attr) : 0;
+	if (r == 0 && cim_writer_attr(n.w, n.id, &attr) == 0)
+		tell_file(req, &n, attr.stream_of);
 	if (r < 0)
 		cim_reply_result(req, r);
 	else
@@ -246,6 +294,21 @@ static struct cim_make make_of(fuse_req_t req, mode_t mode)
 	};
 }
 
+/* A file, or a stream of one where the name says so. */
+static int make_file(fuse_req_t req, const struct node *n, const char *name,
+		     const struct cim_make *m, uint32_t *ret_id)
+{
+	const char *stream;
+	uint32_t file_id;
+
+	if (!S_ISREG(m->mode) || !carries_stream(req, n, n->id, name, &file_id, &stream))
+		return cim_writer_make(n->w, n->id, name, strlen(name), m, ret_id);
+	int r = cim_writer_make_stream(n->w, file_id, stream, ret_id);
+	if (r == 0)
+		tell_file(req, n, file_id);
+	return r;
+}
+
 static void make(fuse_req_t req, fuse_ino_t parent, const char *name, const struct cim_make *m)
 {
 	struct node n;
@@ -253,7 +316,7 @@ static void make(fuse_req_t req, fuse_ino_t parent, const char *name, const stru
 
 	if (!enter(req, parent, &n))
 		return;
-	int r = cim_writer_make(n.w, n.id, name, strlen(name), m, &id);
+	int r = make_file(req, &n, name, m, &id);
 	if (r < 0)
 		cim_reply_result(req, r);
 	else
@@ -307,11 +370,18 @@ static void writer_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent, c
 
 static void writer_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
+	const char *stream;
 	struct node n;
+	uint32_t id;
 
 	if (!enter(req, parent, &n))
 		return;
-	cim_reply_result(req, cim_writer_unlink(n.w, n.id, name, strlen(name)));
+	int r = cim_writer_unlink(n.w, n.id, name, strlen(name));
+	if (r == -ENOENT && carries_stream(req, &n, n.id, name, &id, &stream)) {
+		r = cim_writer_remove_stream(n.w, id, stream);
+		tell_file(req, &n, id);
+	}
+	cim_reply_result(req, r);
 	leave(&n);
 }
 
@@ -328,7 +398,9 @@ static void writer_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 static void writer_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
 			  fuse_ino_t new_parent, const char *new_name, unsigned int flags)
 {
+	const char *stream;
 	struct node n;
+	uint32_t id;
 
 	if (cim_ino_slot(parent) != cim_ino_slot(new_parent)) {
 		fuse_reply_err(req, EXDEV);
@@ -336,23 +408,43 @@ static void writer_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
 	}
 	if (!enter(req, parent, &n))
 		return;
-	cim_reply_result(req,
-			 cim_writer_rename(n.w, n.id, name, strlen(name), cim_ino_id(new_parent),
-					   new_name, strlen(new_name), flags));
+	/* A stream does not leave its file: who moves one copies it. */
+	if (carries_stream(req, &n, n.id, name, &id, &stream) ||
+	    carries_stream(req, &n, cim_ino_id(new_parent), new_name, &id, &stream))
+		fuse_reply_err(req, EXDEV);
+	else
+		cim_reply_result(req, cim_writer_rename(n.w, n.id, name, strlen(name),
+							cim_ino_id(new_parent), new_name,
+							strlen(new_name), flags));
 	leave(&n);
 }
 
 /* ---- data ---- */
 
-/* A handle needs no memory: it is the flags with which the file is open in the writer. */
+/*
+ * A handle needs no memory: it is the flags with which the file is open in the writer, and of a
+ * stream, in the upper half, its file's ID.
+ */
+static unsigned int flags_of(const struct fuse_file_info *fi)
+{
+	return (uint32_t)fi->fh;
+}
+
+static uint32_t file_of_stream(const struct fuse_file_info *fi)
+{
+	return (uint32_t)(fi->fh >> 32);
+}
+
 static int open_file(const struct node *n, uint32_t id, struct fuse_file_info *fi)
 {
 	unsigned int flags = (fi->flags & O_ACCMODE) == O_RDONLY ? 0 : CIM_OPEN_WRITE;
+	struct cim_attr attr = { 0 };
 	int r = cim_writer_open_file(n->w, id, flags);
 
 	if (r < 0)
 		return r;
-	fi->fh = flags;
+	(void)cim_writer_attr(n->w, id, &attr);
+	fi->fh = flags | (uint64_t)attr.stream_of << 32;
 	fi->keep_cache = 1;
 #if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 11)
 	fi->noflush = !(flags & CIM_OPEN_WRITE);
@@ -365,14 +457,15 @@ static void writer_create(fuse_req_t req, fuse_ino_t parent, const char *name, m
 {
 	struct cim_make m = make_of(req, mode | S_IFREG);
 	struct fuse_entry_param e;
+	struct cim_attr attr;
 	struct node n;
-	uint32_t id = 0, flags;
+	uint32_t id = 0;
 
 	if (!enter(req, parent, &n))
 		return;
-	int r = cim_writer_make(n.w, n.id, name, strlen(name), &m, &id);
+	int r = make_file(req, &n, name, &m, &id);
 	if (r == 0)
-		r = fill_entry(&n, id, &e, &flags);
+		r = fill_entry(&n, id, &e, &attr);
 	if (r == 0)
 		r = open_file(&n, id, fi);
 	if (r < 0) {
@@ -380,7 +473,7 @@ static void writer_create(fuse_req_t req, fuse_ino_t parent, const char *name, m
 	} else {
 		cim_writer_ref(n.w, id);
 		if (fuse_reply_create(req, &e, fi) < 0) {
-			cim_writer_close_file(n.w, id, (unsigned int)fi->fh);
+			cim_writer_close_file(n.w, id, flags_of(fi));
 			cim_writer_unref(n.w, id, 1);
 		}
 	}
@@ -397,7 +490,7 @@ static void writer_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *f
 	if (r < 0)
 		cim_reply_result(req, r);
 	else if (fuse_reply_open(req, fi) < 0)
-		cim_writer_close_file(n.w, n.id, (unsigned int)fi->fh);
+		cim_writer_close_file(n.w, n.id, flags_of(fi));
 	leave(&n);
 }
 
@@ -425,6 +518,8 @@ static void writer_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t
 	if (!enter(req, ino, &n))
 		return;
 	ssize_t done = cim_writer_write(n.w, n.id, (uint64_t)off, buf, size);
+	if (done >= 0)
+		tell_file(req, &n, file_of_stream(fi));
 	if (done < 0)
 		cim_reply_result(req, (int)done);
 	else
@@ -436,7 +531,7 @@ static void store_data(fuse_req_t req, fuse_ino_t ino, const struct fuse_file_in
 {
 	struct node n;
 
-	if (!(fi->fh & CIM_OPEN_WRITE)) {
+	if (!(flags_of(fi) & CIM_OPEN_WRITE)) {
 		fuse_reply_err(req, 0);
 		return;
 	}
@@ -463,7 +558,7 @@ static void writer_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info
 	struct node n;
 
 	if (enter_session(slot->session, cim_ino_id(ino), &n) == 0) {
-		cim_writer_close_file(n.w, n.id, (unsigned int)fi->fh);
+		cim_writer_close_file(n.w, n.id, flags_of(fi));
 		leave(&n);
 	}
 	fuse_reply_err(req, 0);
@@ -558,10 +653,12 @@ static void add_names(fuse_req_t req, const struct node *n, const struct listing
 	for (; i < l->names->len; i++) {
 		const char *name = g_ptr_array_index(l->names, i);
 		struct fuse_entry_param e;
-		uint32_t id, flags;
+		struct cim_attr attr;
+		uint32_t id;
 
 		if (cim_writer_lookup(n->w, n->id, name, strlen(name), &id) < 0 ||
-		    fill_entry(n, id, &e, &flags) < 0 || (hide_hidden && (flags & CIM_FLAG_HIDDEN)))
+		    fill_entry(n, id, &e, &attr) < 0 ||
+		    (hide_hidden && (attr.flags & CIM_FLAG_HIDDEN)))
 			continue;
 		if (!cim_dirbuf_add(d, req, name, &e, (off_t)i + 1 + CIM_DIR_FIRST))
 			break;
@@ -646,12 +743,27 @@ static void writer_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, co
 	leave(&n);
 }
 
+static void reply_streams(fuse_req_t req, const struct node *n, size_t size)
+{
+	struct cim_names names;
+
+	cim_names_init(&names, req);
+	int r = cim_writer_list_streams(n->w, n->id, cim_names_add_stream, &names);
+	cim_reply_names(req, &names, r, size);
+}
+
 static void writer_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
 	struct node n;
 
 	if (!enter(req, ino, &n))
 		return;
+	if (cim_daemon_of(req)->view.streams == CIM_STREAMS_WINDOWS &&
+	    strcmp(name, CIM_XATTR_STREAMS) == 0) {
+		reply_streams(req, &n, size);
+		leave(&n);
+		return;
+	}
 	g_autofree char *buf = size > 0 ? g_try_malloc(size) : NULL;
 	if (size > 0 && !buf)
 		fuse_reply_err(req, ENOMEM);

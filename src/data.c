@@ -95,7 +95,7 @@ void cim_node_drop_data(struct cim_writer *w, struct cim_node *node)
 	if (S_ISREG(node->mode))
 		cim_content_unref(g_steal_pointer(&node->content));
 	for (guint i = 0; node->streams && i < node->streams->len; i++)
-		cim_data_drop(w, &g_array_index(node->streams, struct cim_ads, i).data);
+		cim_stream_detach(w, node, cim_streams_at(node, i));
 	if (node->streams)
 		g_array_set_size(node->streams, 0);
 }
@@ -286,6 +286,8 @@ static void note_stored(struct cim_writer *w, struct cim_node *node, const struc
 	node->was_stored = true;
 	if (node->data.has_holes)
 		node->flags |= CIM_FLAG_SPARSE;
+	if (node->is_stream)
+		cim_stream_stored(w, node);
 }
 
 /* Store a file's content if it is newer.  Called and returns under the tree's lock. */
@@ -707,8 +709,12 @@ int cim_writer_put(struct cim_writer *w, uint32_t id, int fd, uint64_t size, boo
 	return 0;
 }
 
-static void note_open(GArray *ids, const struct cim_node *node)
+static void note_open(const struct cim_writer *w, GArray *ids, const struct cim_node *node)
 {
+	const struct cim_node *file = node ? cim_stream_owner(w, node) : NULL;
+
+	if (file && file->n_links == 0)
+		return;
 	if (node && S_ISREG(node->mode) && node->content && node->n_links > 0)
 		g_array_append_val(ids, node->id);
 }
@@ -741,10 +747,10 @@ int cim_writer_store_all(struct cim_writer *w)
 	g_hash_table_foreach_remove(w->base_nodes, forget_deleted, w);
 	/* By ID, as storing lets the lock go. */
 	for (guint i = 0; i < w->new_nodes->len; i++)
-		note_open(ids, g_ptr_array_index(w->new_nodes, i));
+		note_open(w, ids, g_ptr_array_index(w->new_nodes, i));
 	g_hash_table_iter_init(&it, w->base_nodes);
 	while (g_hash_table_iter_next(&it, NULL, &node))
-		note_open(ids, node);
+		note_open(w, ids, node);
 	for (guint i = 0; r == 0 && i < ids->len; i++) {
 		struct cim_node *open = cim_node_find(w, g_array_index(ids, uint32_t, i));
 

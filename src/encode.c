@@ -50,7 +50,7 @@ static int compare_ids(gconstpointer a, gconstpointer b)
 
 static void number_new(struct encoder *e, struct cim_node *node)
 {
-	if (!node || node->n_links == 0 || e->final[node->id - e->w->base_last_id - 1])
+	if (!node || node->is_stream || node->n_links == 0 || e->final[node->id - e->w->base_last_id - 1])
 		return;
 	e->final[node->id - e->w->base_last_id - 1] = ++e->last_id;
 	g_ptr_array_add(e->changed, node);

@@ -20,8 +20,8 @@ struct cim_node *cim_node_find(const struct cim_writer *w, uint32_t id)
 	return w->base_nodes ? g_hash_table_lookup(w->base_nodes, GUINT_TO_POINTER(id)) : NULL;
 }
 
-static void from_entry(const struct cim_writer *w, struct cim_node *node,
-		       const struct cim_entry *e, const struct cim_attr *attr)
+static void from_entry(const struct cim_writer *w, struct cim_node *node, const struct cim_entry *e,
+		       const struct cim_attr *attr)
 {
 	node->posix_stored = (uint8_t)attr->posix.stored;
 	node->mode = attr->posix.mode;
@@ -126,7 +126,8 @@ void cim_node_put(struct cim_writer *w, struct cim_node *node)
 		return;
 	cim_node_drop_data(w, node);
 	g_ptr_array_index(w->new_nodes, node->id - w->base_last_id - 1) = NULL;
-	w->n_changed--;
+	if (!node->is_stream)
+		w->n_changed--;
 	cim_node_free(node);
 }
 
@@ -154,6 +155,10 @@ uint64_t cim_writer_now(const struct cim_writer *w)
 
 void cim_node_touch(struct cim_writer *w, struct cim_node *node, bool data)
 {
+	if (node->is_stream)
+		node = cim_stream_owner(w, node);
+	if (!node)
+		return;
 	if (w->consistent) { /* times are those that were given */
 		cim_node_mark(w, node);
 		return;
@@ -504,6 +509,16 @@ void cim_node_attr_stored(const struct cim_node *node, struct cim_attr *ret)
 
 void cim_node_attr(struct cim_writer *w, const struct cim_node *node, struct cim_attr *ret)
 {
+	const struct cim_node *file = cim_stream_owner(w, node);
+
 	cim_node_attr_stored(node, ret);
 	cim_posix_show(&w->view, node->flags, &ret->posix);
+	if (file) {
+		const struct cim_attr stream = *ret;
+
+		cim_node_attr(w, file, ret);
+		cim_stream_attr(ret, stream.size, stream.blocks, ret);
+		ret->id = node->id;
+		ret->stream_of = file->id;
+	}
 }

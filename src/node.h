@@ -59,7 +59,8 @@ struct cim_data {
 
 /* An alternate data stream: an xattr that no EA can hold, or one of Windows. */
 struct cim_ads {
-	struct cim_data data;
+	struct cim_data data; /* a copy of the node's, if it has one */
+	uint32_t node_id;     /* once it has been looked up as a file; 0: not yet */
 	uint16_t n_units;
 	uint16_t units[CIM_NAME_UNITS];
 };
@@ -91,6 +92,8 @@ struct cim_node {
 	bool was_stored; /* this writer has stored it once: while it changes again it stays in the
 			    scratch file */
 	bool changed_entry; /* its file entry must be written */
+	bool is_stream;     /* it is an alternate stream and no file */
+	uint32_t stream_of; /* … of this file; 0: of none any more */
 	bool counted;       /* n_links is all of its names */
 
 	uint32_t reparse_tag;         /* unless it is from the commit */
@@ -330,6 +333,24 @@ GArray *cim_order_of_names(struct cim_writer *w);
 
 /** cim_order_arrange - the data comes to lie in the order of its files */
 void cim_order_arrange(struct cim_writer *w);
+
+/** cim_streams_find_name - the same by the name that is shown; 0, -ENOENT, -EINVAL, -ENAMETOOLONG */
+int cim_streams_find_name(const struct cim_writer *w, const struct cim_node *node, const char *name,
+			  guint *ret);
+
+/** cim_streams_add_name - an empty stream of a name that was not found */
+int cim_streams_add_name(struct cim_writer *w, struct cim_node *node, const char *name, guint *ret);
+
+/* ---- … as files of their own (stream-node.c) ---- */
+
+/** cim_stream_owner - the file that a stream's node belongs to; NULL: it was removed */
+struct cim_node *cim_stream_owner(const struct cim_writer *w, const struct cim_node *node);
+
+/** cim_stream_detach - a stream of a file goes, with its data, unless it is still open */
+void cim_stream_detach(struct cim_writer *w, const struct cim_node *file, struct cim_ads *ads);
+
+/** cim_stream_stored - the data of a stream's node is somewhere else now */
+void cim_stream_stored(struct cim_writer *w, const struct cim_node *node);
 
 /* ---- encoding (encode.c) ---- */
 

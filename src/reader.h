@@ -19,7 +19,8 @@ struct cim_attr {
 	uint64_t size;   /* bytes; of a symlink its target's, of a directory its link table's */
 	uint64_t blocks; /* of 512 bytes */
 	uint64_t accessed, written, changed, created;
-	uint32_t flags; /* CIM_FLAG_… */
+	uint32_t flags;     /* CIM_FLAG_… */
+	uint32_t stream_of; /* of a stream in a writer: the ID of its file; else 0 */
 };
 
 /**

@@ -39,7 +39,7 @@ bool cim_streams_find(const struct cim_writer *w, const struct cim_node *node,
 
 void cim_streams_remove(struct cim_writer *w, struct cim_node *node, guint i)
 {
-	cim_data_drop(w, &cim_streams_at(node, i)->data);
+	cim_stream_detach(w, node, cim_streams_at(node, i));
 	g_array_remove_index(node->streams, i);
 }
 
@@ -120,15 +120,60 @@ static int spell(const struct cim_writer *w, const struct cim_node *node, const 
 	return cim_streams_find(w, node, units, *ret_n, ret_at);
 }
 
+/* A name in another case, where the view wants that. */
+static bool find_folded(const struct cim_writer *w, const struct cim_node *node,
+			const uint16_t *units, size_t n, guint *ret)
+{
+	const struct cim_upcase upcase = cim_fold_upcase();
+
+	for (guint i = 0; w->view.ignore_case && node->streams && i < node->streams->len; i++) {
+		const struct cim_ads *s = cim_streams_at(node, i);
+
+		if (cim_upcase_compare(&upcase, units, n, s->units, s->n_units) == 0) {
+			*ret = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+int cim_streams_find_name(const struct cim_writer *w, const struct cim_node *node, const char *name,
+			  guint *ret)
+{
+	uint16_t units[CIM_NAME_BYTES];
+	size_t n;
+	int r = spell(w, node, name, units, &n, ret);
+
+	if (r == 0 && find_folded(w, node, units, n, ret))
+		r = 1;
+	return r == 0 ? -ENOENT : r < 0 ? r : 0;
+}
+
+int cim_streams_add_name(struct cim_writer *w, struct cim_node *node, const char *name, guint *ret)
+{
+	const struct cim_data nothing = { 0 };
+	uint16_t units[CIM_NAME_BYTES];
+	size_t n;
+	int r = spell(w, node, name, units, &n, ret);
+
+	if (r < 0)
+		return r;
+	cim_streams_put(w, node, units, n, &nothing);
+	return 0;
+}
+
 int cim_writer_list_streams(struct cim_writer *w, uint32_t id, cim_stream_fn fn, void *arg)
 {
 	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&w->lock);
+	const struct cim_node *node = cim_node_find(w, id);
 	char name[CIM_NAME_BYTES + 1];
-	struct cim_node *node;
+	struct cim_entry e;
 	int r = cim_writer_usable(w);
 
-	if (r == 0)
-		r = cim_node_get(w, id, &node);
+	if (r == 0 && !node) {
+		r = id && id <= w->base_last_id ? cim_image_entry(w->base, id, &e) : -ESTALE;
+		return r < 0 ? r : cim_file_each_stream(w->base, &e, fn, arg);
+	}
 	for (guint i = 0; r == 0 && node->streams && i < node->streams->len; i++) {
 		const struct cim_ads *s = cim_streams_at(node, i);
 
@@ -141,15 +186,11 @@ int cim_writer_list_streams(struct cim_writer *w, uint32_t id, cim_stream_fn fn,
 static int find_named(struct cim_writer *w, uint32_t id, const char *name,
 		      struct cim_node **ret_node, guint *ret)
 {
-	uint16_t units[CIM_NAME_BYTES];
-	size_t n;
 	int r = cim_writer_usable(w);
 
 	if (r == 0)
 		r = cim_node_get(w, id, ret_node);
-	if (r == 0)
-		r = spell(w, *ret_node, name, units, &n, ret);
-	return r == 0 ? -ENOENT : r < 0 ? r : 0;
+	return r < 0 ? r : cim_streams_find_name(w, *ret_node, name, ret);
 }
 
 ssize_t cim_writer_read_stream(struct cim_writer *w, uint32_t id, const char *name, uint64_t off,

@@ -32,8 +32,8 @@ int cim_writer_depth(const struct cim_writer *w, uint32_t id)
 
 		if (id == w->root_id)
 			return depth;
-		if (!node && (id == 0 || id > w->base_last_id ||
-			      cim_image_entry(w->base, id, &e) < 0))
+		if (!node &&
+		    (id == 0 || id > w->base_last_id || cim_image_entry(w->base, id, &e) < 0))
 			break;
 		id = node ? node->parent_id : e.parent_id;
 	}
@@ -343,7 +343,7 @@ int cim_writer_link(struct cim_writer *w, uint32_t id, uint32_t dir_id, const ch
 		r = cim_node_get(w, id, &node);
 	if (r < 0)
 		return r;
-	if (S_ISDIR(node->mode))
+	if (S_ISDIR(node->mode) || node->is_stream)
 		return -EPERM;
 	if (node->n_links == 0)
 		return -ENOENT;
@@ -586,6 +586,10 @@ int cim_node_set_attr(struct cim_writer *w, struct cim_node *node, unsigned int 
 {
 	int r = 0;
 
+	if (node->is_stream)
+		node = cim_stream_owner(w, node);
+	if (!node)
+		return 0; /* of a stream that is gone and only open */
 	if (((mask & CIM_SET_UID) && attr->posix.uid == CIM_ID_INVALID) ||
 	    ((mask & CIM_SET_GID) && attr->posix.gid == CIM_ID_INVALID))
 		return -EINVAL;

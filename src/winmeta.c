@@ -216,6 +216,8 @@ int cim_writer_get_windows(struct cim_writer *w, uint32_t id,
 	struct cim_entry e;
 	int r = cim_writer_usable(w);
 
+	if (r == 0 && node && node->is_stream)
+		r = -ENODATA; /* it is its file that Windows keeps something of */
 	if (r < 0)
 		return r;
 	if (node)

@@ -19,6 +19,7 @@
 #define CIM_WRITER_H
 
 #include "reader.h"
+#include "stream-file.h"
 
 struct cim_writer;
 
@@ -223,15 +224,26 @@ int cim_writer_link_over(struct cim_writer *w, uint32_t id, uint32_t dir_id, con
 
 /* ---- alternate data streams; names are shown as those of files are ---- */
 
-/** Called with each stream and its bytes; a non-zero result ends the walk and is returned. */
-typedef int (*cim_stream_fn)(void *arg, const char *name, uint64_t size);
-
 int cim_writer_list_streams(struct cim_writer *w, uint32_t id, cim_stream_fn fn, void *arg);
 
 /** cim_writer_read_stream - bytes, fewer at the end; -ENOENT (no such stream), -ENAMETOOLONG, … */
 ssize_t cim_writer_read_stream(struct cim_writer *w, uint32_t id, const char *name, uint64_t off,
 			       void *buf, size_t size);
 int cim_writer_remove_stream(struct cim_writer *w, uint32_t id, const char *name);
+
+/**
+ * cim_writer_lookup_stream - the ID by which a stream of a file can be used as a file of its own
+ *
+ * It is opened, read, written, truncated, and told the attributes of, as any file; owner, mode and
+ * times are those of the file that has the stream, also when they are set.  It has no xattrs.  The
+ * ID stays the stream's as long as that is there.
+ *
+ * Returns 0; -ENOENT (no such stream; a file that is neither regular nor a directory); …
+ */
+int cim_writer_lookup_stream(struct cim_writer *w, uint32_t id, const char *name, uint32_t *ret_id);
+
+/** cim_writer_make_stream - the same for a new one, which is empty; -EEXIST, … */
+int cim_writer_make_stream(struct cim_writer *w, uint32_t id, const char *name, uint32_t *ret_id);
 
 /*
  * A main or alternate stream of a fixed size that is written front to back, from memory that does

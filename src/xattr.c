@@ -392,6 +392,11 @@ static ssize_t get_locked(struct cim_writer *w, uint32_t id, const char *name, v
 	struct cim_entry e;
 	guint i;
 
+	/* Who may use a stream is its file's business. */
+	if (node && node->is_stream)
+		node = is_acl(name) ? cim_stream_owner(w, node) : NULL;
+	if (!node && id > w->base_last_id)
+		return cim_node_find(w, id) ? -ENODATA : -ESTALE;
 	if (!node) {
 		int r = id && id <= w->base_last_id ? cim_image_entry(w->base, id, &e) : -ESTALE;
 
@@ -503,6 +508,8 @@ int cim_writer_set_xattr(struct cim_writer *w, uint32_t id, const char *name, co
 
 	if (r == 0)
 		r = cim_node_get(w, id, &node);
+	if (r == 0 && node->is_stream)
+		r = -EOPNOTSUPP;
 	if (r == 0 && cim_ntfs_xattr_is(&w->view, name))
 		return set_ntfs(w, node,
 				&(struct ntfs_set){ name, size ? value : "", size, flags });
@@ -569,7 +576,7 @@ int cim_writer_list_xattrs(struct cim_writer *w, uint32_t id, cim_xattr_fn fn, v
 	struct cim_entry e;
 	int r = cim_writer_usable(w);
 
-	if (r < 0)
+	if (r < 0 || (node && node->is_stream))
 		return r;
 	if (node)
 		return list_node(w, node, fn, arg);
@@ -585,6 +592,8 @@ int cim_writer_remove_xattr(struct cim_writer *w, uint32_t id, const char *name)
 
 	if (r == 0)
 		r = cim_node_get(w, id, &node);
+	if (r == 0 && node->is_stream)
+		r = -ENODATA;
 	if (r < 0)
 		return r;
 	if (cim_ntfs_xattr_is(&w->view, name))
