@@ -364,8 +364,6 @@ HRESULT CimReaderReadStream(CIMFS_READER_HANDLE reader, uint32_t fileId, const c
 {
 	struct cim_stream s;
 	struct cim_entry e;
-	struct cim_links l;
-	uint32_t i;
 
 	if (!is_open(reader))
 		return bad_reader();
@@ -375,12 +373,6 @@ HRESULT CimReaderReadStream(CIMFS_READER_HANDLE reader, uint32_t fileId, const c
 		return invalid("the stream's name is NULL");
 	int r = cim_image_entry(reader->image, fileId, &e);
 	if (r == 0)
-		r = cim_file_streams(reader->image, &e, &l);
-	if (r == 0)
-		r = cim_links_find_bytes(reader->image, &l, name, strlen(name), &i);
-	if (r == 0)
-		r = -ENOENT;
-	if (r > 0)
-		r = cim_links_stream(&l, i, &s);
+		r = cim_file_stream(reader->image, &e, name, &s);
 	return r < 0 ? result(r) : read_stream(reader->image, &s, offset, buffer, size, bytesRead);
 }

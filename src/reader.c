@@ -384,6 +384,15 @@ static uint32_t walk_here(const struct walk *w)
 	return g_array_index(w->dirs, uint32_t, w->dirs->len - 1);
 }
 
+/* A path goes on from directories only, be it by "/", "." or "..". */
+static int walk_check_dir(const struct walk *w)
+{
+	struct cim_attr attr;
+	int r = cim_file_attr(w->img, walk_here(w), &attr);
+
+	return r < 0 ? r : S_ISDIR(attr.posix.mode) ? 0 : -ENOTDIR;
+}
+
 static int walk_follow(struct walk *w, uint32_t id, const char *rest)
 {
 	char target[CIM_SYMLINK_MAX + 1];
@@ -395,7 +404,7 @@ static int walk_follow(struct walk *w, uint32_t id, const char *rest)
 		return -ELOOP;
 	if (target[0] == '/')
 		g_array_set_size(w->dirs, 1);
-	char *joined = g_strconcat(target, "/", rest, NULL);
+	char *joined = g_strconcat(target, rest, NULL); /* which begins with "/", if there is any */
 	g_free(w->rest);
 	w->rest = joined;
 	return 0;
@@ -406,17 +415,18 @@ static int walk_follow(struct walk *w, uint32_t id, const char *rest)
 static int walk_step(struct walk *w, const char *part, size_t n, const char *rest, bool follow)
 {
 	bool last = rest[strspn(rest, "/")] == '\0';
+	bool up = n == 2 && part[0] == '.' && part[1] == '.';
 	struct cim_attr attr;
 	uint32_t id;
 
-	if (n == 1 && part[0] == '.')
-		n = 0;
-	if (n == 2 && part[0] == '.' && part[1] == '.') {
-		if (w->dirs->len > 1)
+	if (up || (n == 1 && part[0] == '.')) {
+		int r = walk_check_dir(w);
+
+		if (r < 0)
+			return r;
+		if (up && w->dirs->len > 1)
 			g_array_set_size(w->dirs, w->dirs->len - 1);
-		n = 0;
-	}
-	if (n > 0) {
+	} else {
 		int r = cim_dir_lookup(w->img, walk_here(w), part, n, &id);
 
 		if (r == 0)
@@ -445,8 +455,11 @@ int cim_path_lookup(const struct cim_image *img, const char *path, bool follow, 
 		const char *part = w.rest + strspn(w.rest, "/");
 		size_t n = strcspn(part, "/");
 
-		if (n == 0)
+		if (n == 0) {
+			if (part > w.rest)
+				r = walk_check_dir(&w);
 			break;
+		}
 		r = walk_step(&w, part, n, part + n, follow);
 	}
 	if (r == 0)
@@ -600,6 +613,21 @@ int cim_file_streams(const struct cim_image *img, const struct cim_entry *e, str
 		return 0;
 	*ret = (struct cim_links){ .entry_size = CIM_LINK_STREAM };
 	return n > 4 ? cim_links_parse(p + 4, n - 4, CIM_LINK_STREAM, ret) : -CIM_ECORRUPT;
+}
+
+int cim_file_stream(const struct cim_image *img, const struct cim_entry *e, const char *name,
+		    struct cim_stream *ret)
+{
+	struct cim_links l;
+	uint32_t i;
+	int r = cim_file_streams(img, e, &l);
+
+	if (r == 0)
+		r = cim_links_find_bytes(img, &l, name, strlen(name), &i);
+	if (r < 0)
+		return r;
+	return r ? cim_links_stream(&l, i, ret)
+		 : cim_fail(ENOENT, "the file has no stream \"%.255s\"", name);
 }
 
 int cim_stream_xattr_name(const uint16_t *units, size_t n, char ret[CIM_XATTR_NAME_MAX + 1])

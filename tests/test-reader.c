@@ -864,6 +864,13 @@ static const struct {
 	{ "A/b/c", true, NULL, -ENOENT },
 	{ "a/b/c/d", true, NULL, -ENOTDIR },
 	{ "a/up/d", true, NULL, -ENOTDIR },
+	{ "a/b/c/", false, NULL, -ENOTDIR },
+	{ "a/b/c//", true, NULL, -ENOTDIR },
+	{ "a/b/c/.", true, NULL, -ENOTDIR },
+	{ "a/b/c/..", true, NULL, -ENOTDIR },
+	{ "a/up/", false, NULL, -ENOTDIR },
+	{ "a/up/..", false, NULL, -ENOTDIR },
+	{ "x/", true, NULL, -ENOENT },
 };
 
 START_TEST(path_leads_to_its_file)

@@ -21,6 +21,7 @@ static const struct command {
 	{ "import", tool_import, "make an image from a tree of files or a tar" },
 	{ "export", tool_export, "write an image as a tar" },
 	{ "ls", tool_ls, "list files of an image" },
+	{ "stat", tool_stat, "say all that an image keeps of files" },
 	{ "cat", tool_cat, "print files of an image" },
 	{ "info", tool_info, "say what images there are, or what an image consists of" },
 	{ "fsck", tool_fsck, "check images" },

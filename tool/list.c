@@ -15,8 +15,10 @@
 
 #include "error.h"
 #include "reader.h"
+#include "show.h"
 #include "tool.h"
 #include "util.h"
+#include "windows.h"
 
 #define CHUNK     (1024 * 1024) /* bytes a write(2), so that a signal does not wait long */
 #define DEPTH_MAX 16384         /* directories above each other in a path of CIM_PATH_UNITS_MAX */
@@ -25,6 +27,7 @@ struct listing {
 	struct cim_image *img;
 	const char *arg; /* DIR/NAME, for messages */
 	gboolean all, long_format, numeric, recursive, directory, json;
+	gboolean attributes, streams;
 	GHashTable *users, *groups; /* id -> name */
 	GHashTable *seen; /* directories by ID: damage may give one two names, or make a circle */
 	GString *path;    /* from the root to where we are */
@@ -143,31 +146,6 @@ static GPtrArray *read_rows(struct listing *l, uint32_t id)
 
 /* ---- long format ---- */
 
-static void mode_text(uint32_t mode, char ret[11])
-{
-	static const struct {
-		uint32_t type;
-		char letter;
-	} types[] = {
-		{ S_IFREG, '-' }, { S_IFDIR, 'd' }, { S_IFLNK, 'l' },  { S_IFCHR, 'c' },
-		{ S_IFBLK, 'b' }, { S_IFIFO, 'p' }, { S_IFSOCK, 's' },
-	};
-
-	strcpy(ret, "?rwxrwxrwx");
-	for (size_t i = 0; i < G_N_ELEMENTS(types); i++)
-		if ((mode & S_IFMT) == types[i].type)
-			ret[0] = types[i].letter;
-	for (int i = 0; i < 9; i++)
-		if (!(mode & (0400u >> i)))
-			ret[1 + i] = '-';
-	if (mode & S_ISUID)
-		ret[3] = mode & S_IXUSR ? 's' : 'S';
-	if (mode & S_ISGID)
-		ret[6] = mode & S_IXGRP ? 's' : 'S';
-	if (mode & S_ISVTX)
-		ret[9] = mode & S_IXOTH ? 't' : 'T';
-}
-
 /* The name of an id as getpwuid() or getgrgid() has it, asked for once; else its digits. */
 static const char *id_name(struct listing *l, bool group, uint32_t id)
 {
@@ -192,14 +170,9 @@ static void time_text(uint64_t ticks, char *ret, size_t size)
 		g_strlcpy(ret, "?", size);
 }
 
-static bool is_device(const struct cim_attr *a)
-{
-	return S_ISCHR(a->posix.mode) || S_ISBLK(a->posix.mode);
-}
-
 static void size_text(const struct cim_attr *a, char *ret, size_t size)
 {
-	if (is_device(a))
+	if (show_is_device(a))
 		snprintf(ret, size, "%u, %u", a->posix.major, a->posix.minor);
 	else
 		snprintf(ret, size, "%" PRIu64, a->size);
@@ -232,74 +205,121 @@ static struct widths measure(struct listing *l, GPtrArray *rows)
 	return w;
 }
 
-static void put_long(struct listing *l, const struct row *row, const struct widths *w)
+/* The column of Windows' attributes, where it is asked for. */
+static void put_attributes(const struct listing *l, const struct cim_entry *e)
+{
+	char letters[SHOW_LETTERS];
+
+	if (!l->attributes)
+		return;
+	show_attribute_letters(cim_attributes_of_entry(e), letters);
+	printf("%s ", letters);
+}
+
+struct stream_row {
+	const struct row *row;
+	int indent; /* -1: no size */
+	int width;
+};
+
+/* A stream below its file, as "dir /r" has it. */
+static void put_stream_row(void *arg, const char *name, const struct cim_stream *s)
+{
+	const struct stream_row *r = arg;
+
+	if (r->indent >= 0)
+		printf("%*s%*" PRIu64 " %16s ", r->indent, "", r->width, s->size, "");
+	tool_put_name(r->row->name);
+	putchar(':');
+	tool_put_name(name);
+	putchar('\n');
+}
+
+static void put_streams(struct listing *l, const struct row *row, const struct cim_entry *e,
+			int indent, int width)
+{
+	struct stream_row r = { row, indent, width };
+
+	if (!l->streams)
+		return;
+	cim_reason_clear();
+	int err = show_streams(l->img, e, put_stream_row, &r);
+	if (err < 0)
+		fail(l, row->name, err);
+}
+
+/* How many columns there are before the size. */
+static int put_long(struct listing *l, const struct row *row, const struct widths *w)
 {
 	const struct cim_posix *p = &row->attr.posix;
-	char mode[11], size[32], when[64], target[CIM_SYMLINK_MAX + 1];
+	char mode[SHOW_MODE], size[32], when[64], target[CIM_SYMLINK_MAX + 1];
 
-	mode_text(p->mode, mode);
+	show_mode(p->mode, mode);
 	size_text(&row->attr, size, sizeof(size));
 	time_text(row->attr.written, when, sizeof(when));
-	printf("%s %*u %-*s %-*s %*s %s ", mode, w->links, p->n_links, w->user,
-	       id_name(l, false, p->uid), w->group, id_name(l, true, p->gid), w->size, size, when);
+	int n = printf("%s %*u %-*s %-*s ", mode, w->links, p->n_links, w->user,
+		       id_name(l, false, p->uid), w->group, id_name(l, true, p->gid));
+	printf("%*s %s ", w->size, size, when);
 	tool_put_name(row->name);
 	if (S_ISLNK(p->mode) && cim_file_readlink(l->img, row->id, target) >= 0) {
 		fputs(" -> ", stdout);
 		tool_put_name(target);
 	}
 	putchar('\n');
+	return n;
+}
+
+static void put_row(struct listing *l, const struct row *row, const struct widths *w)
+{
+	struct cim_entry e = { 0 };
+	int indent = -1;
+
+	cim_reason_clear();
+	int r = l->attributes || l->streams ? cim_image_entry(l->img, row->id, &e) : 0;
+	if (r < 0) {
+		fail(l, row->name, r);
+		return;
+	}
+	put_attributes(l, &e);
+	if (l->long_format) {
+		indent = put_long(l, row, w) + (l->attributes ? SHOW_LETTERS : 0);
+	} else {
+		tool_put_name(row->name);
+		putchar('\n');
+	}
+	put_streams(l, row, &e, indent, w->size);
 }
 
 /* ---- JSON ---- */
 
-static const char *type_name(uint32_t mode)
+static void put_json_stream(void *arg, const char *name, const struct cim_stream *s)
 {
-	switch (mode & S_IFMT) {
-	case S_IFREG:
-		return "file";
-	case S_IFDIR:
-		return "directory";
-	case S_IFLNK:
-		return "symlink";
-	case S_IFCHR:
-		return "char";
-	case S_IFBLK:
-		return "block";
-	case S_IFIFO:
-		return "fifo";
-	default:
-		return "socket";
-	}
+	GString *json = arg;
+
+	g_string_append(json, json->str[json->len - 1] == '[' ? "{ " : ", { ");
+	tool_json_bytes(json, "name", name);
+	g_string_append_printf(json, ", \"size\": %" PRIu64 " }", s->size);
 }
 
 /* Its name is the path from where the listing began. */
 static void put_json(struct listing *l, const struct row *row)
 {
-	const struct cim_attr *a = &row->attr;
 	g_autoptr(GString) json = g_string_new(l->printed ? ",\n{ " : "[\n{ ");
-	char target[CIM_SYMLINK_MAX + 1];
 	size_t here = enter(l, row->name);
+	struct cim_entry e;
 
 	tool_json_bytes(json, "name", l->path->str + MIN(l->base_size, l->path->len));
 	leave(l, here);
-	g_string_append_printf(
-		json,
-		", \"type\": \"%s\", \"mode\": \"%04o\", \"links\": %u, \"uid\": %u, "
-		"\"gid\": %u, \"size\": %" PRIu64 ", \"blocks\": %" PRIu64 ", \"id\": %u, ",
-		type_name(a->posix.mode), a->posix.mode & 07777, a->posix.n_links, a->posix.uid,
-		a->posix.gid, a->size, a->blocks, row->id);
-	if (is_device(a))
-		g_string_append_printf(json, "\"major\": %u, \"minor\": %u, ", a->posix.major,
-				       a->posix.minor);
-	if (S_ISLNK(a->posix.mode) && cim_file_readlink(l->img, row->id, target) >= 0) {
-		tool_json_bytes(json, "target", target);
+	g_string_append(json, ", ");
+	show_json_attr(json, l->img, &row->attr);
+	if (cim_image_entry(l->img, row->id, &e) == 0) {
 		g_string_append(json, ", ");
+		show_json_attributes(json, &e);
+		g_string_append(json, ", \"streams\": [");
+		if (show_streams(l->img, &e, put_json_stream, json) < 0)
+			fail(l, row->name, -CIM_ECORRUPT);
+		g_string_append(json, "]");
 	}
-	tool_json_time(json, "mtime", a->written);
-	g_string_append(json, ", ");
-	tool_json_time(json, "ctime", a->changed);
-	g_string_append(json, ", ");
-	tool_json_time(json, "btime", a->created);
 	fputs(json->str, stdout);
 	fputs(" }", stdout);
 	l->printed = true;
@@ -314,14 +334,10 @@ static void put_rows(struct listing *l, GPtrArray *rows)
 	for (guint i = 0; i < rows->len; i++) {
 		const struct row *row = g_ptr_array_index(rows, i);
 
-		if (l->json) {
+		if (l->json)
 			put_json(l, row);
-		} else if (l->long_format) {
-			put_long(l, row, &w);
-		} else {
-			tool_put_name(row->name);
-			putchar('\n');
-		}
+		else
+			put_row(l, row, &w);
 	}
 }
 
@@ -398,6 +414,8 @@ int tool_ls(int argc, char **argv)
 	const GOptionEntry entries[] = {
 		{ "all", 'a', 0, G_OPTION_ARG_NONE, &l.all, "Also names that begin with \".\"",
 		  NULL },
+		{ "attributes", 0, 0, G_OPTION_ARG_NONE, &l.attributes,
+		  "Also Windows' attributes: RHSDAPL", NULL },
 		{ "directory", 'd', 0, G_OPTION_ARG_NONE, &l.directory,
 		  "A directory itself, not what is in it", NULL },
 		{ "long", 'l', 0, G_OPTION_ARG_NONE, &l.long_format,
@@ -406,6 +424,8 @@ int tool_ls(int argc, char **argv)
 		  NULL },
 		{ "recursive", 'R', 0, G_OPTION_ARG_NONE, &l.recursive, "Also directories below",
 		  NULL },
+		{ "streams", 0, 0, G_OPTION_ARG_NONE, &l.streams,
+		  "Also alternate data streams, as NAME:STREAM", NULL },
 		{ "json", 0, 0, G_OPTION_ARG_NONE, &l.json,
 		  "A JSON array of all there is, with paths as names", NULL },
 		{ NULL },
@@ -464,8 +484,10 @@ static int put_stream(const struct cim_image *img, const struct cim_stream *s)
 	return 0;
 }
 
-static int cat_path(const struct cim_image *img, const char *path)
+/* @stream: NULL for the file's own data */
+static int cat_path(const struct cim_image *img, const char *path, const char *stream)
 {
+	struct cim_stream s;
 	struct cim_entry e;
 	struct cim_attr attr;
 	uint32_t id;
@@ -476,8 +498,12 @@ static int cat_path(const struct cim_image *img, const char *path)
 		r = cim_image_entry(img, id, &e);
 	if (r == 0)
 		r = cim_file_attr_of(img, id, &e, &attr);
+	if (r == 0 && stream)
+		r = cim_file_stream(img, &e, stream, &s);
 	if (r < 0)
 		return r;
+	if (stream)
+		return put_stream(img, &s);
 	if (S_ISDIR(attr.posix.mode))
 		return -EISDIR;
 	if (!S_ISREG(attr.posix.mode))
@@ -487,7 +513,12 @@ static int cat_path(const struct cim_image *img, const char *path)
 
 int tool_cat(int argc, char **argv)
 {
-	const GOptionEntry entries[] = { { NULL } };
+	g_autofree char *stream = NULL;
+	const GOptionEntry entries[] = {
+		{ "stream", 0, 0, G_OPTION_ARG_FILENAME, &stream,
+		  "An alternate data stream instead of the data", "NAME" },
+		{ NULL },
+	};
 	int status = EXIT_SUCCESS;
 
 	if (!tool_parse(&argc, &argv, "DIR/NAME PATH…", "Print files of an image.", entries, 2,
@@ -497,7 +528,7 @@ int tool_cat(int argc, char **argv)
 	if (!img)
 		return TOOL_FAILED;
 	for (int i = 2; i < argc; i++) {
-		int r = cat_path(img, argv[i]);
+		int r = cat_path(img, argv[i], stream);
 
 		if (r < 0) {
 			g_autofree char *what = g_strdup_printf("%s/%s", argv[1], argv[i]);

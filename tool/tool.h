@@ -20,6 +20,7 @@
 int tool_import(int argc, char **argv);
 int tool_export(int argc, char **argv);
 int tool_ls(int argc, char **argv);
+int tool_stat(int argc, char **argv);
 int tool_cat(int argc, char **argv);
 int tool_info(int argc, char **argv);
 int tool_fsck(int argc, char **argv);
