@@ -13,6 +13,8 @@
 
 #define OPEN_TRIES 100 /* while an image is deleted and made again under one name */
 
+void (*cim_image_test_hook)(void);
+
 struct cim_image *cim_image_ref(struct cim_image *img)
 {
 	g_atomic_ref_count_inc(&img->refs);
@@ -236,6 +238,8 @@ static int open_once(struct cim_store *store, const char *name, struct cim_image
 	img->name = g_strdup(name);
 	img->view = cim_view_default();
 	r = read_sets(img, fd);
+	if (cim_image_test_hook)
+		cim_image_test_hook();
 	if (r == 0)
 		r = open_regions(img);
 	if (r == 0 && !is_whole(img))

@@ -33,6 +33,9 @@ struct cim_image {
 	gatomicrefcount refs;
 };
 
+/* For tests: called when an image's header has been read and before its region files are opened. */
+extern void (*cim_image_test_hook)(void);
+
 /**
  * cim_image_open - open an image of a directory
  * @ret: one reference
