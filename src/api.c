@@ -373,6 +373,6 @@ HRESULT CimReaderReadStream(CIMFS_READER_HANDLE reader, uint32_t fileId, const c
 		return invalid("the stream's name is NULL");
 	int r = cim_image_entry(reader->image, fileId, &e);
 	if (r == 0)
-		r = cim_file_stream(reader->image, &e, name, &s);
+		r = cim_file_stream_by_name(reader->image, &e, name, &s);
 	return r < 0 ? result(r) : read_stream(reader->image, &s, offset, buffer, size, bytesRead);
 }

@@ -615,7 +615,7 @@ int cim_file_streams(const struct cim_image *img, const struct cim_entry *e, str
 	return n > 4 ? cim_links_parse(p + 4, n - 4, CIM_LINK_STREAM, ret) : -CIM_ECORRUPT;
 }
 
-int cim_file_stream(const struct cim_image *img, const struct cim_entry *e, const char *name,
+int cim_file_stream_by_name(const struct cim_image *img, const struct cim_entry *e, const char *name,
 		    struct cim_stream *ret)
 {
 	struct cim_links l;

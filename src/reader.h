@@ -151,15 +151,16 @@ ssize_t cim_file_get_xattr(const struct cim_image *img, const struct cim_entry *
 /** cim_file_streams - the table of alternate data streams; n = 0 if there is none */
 int cim_file_streams(const struct cim_image *img, const struct cim_entry *e, struct cim_links *ret);
 
-/** cim_file_stream - an alternate data stream by its name, as it is shown; 0, -ENOENT with a
- * sentence, -CIM_ECORRUPT */
-int cim_file_stream(const struct cim_image *img, const struct cim_entry *e, const char *name,
-		    struct cim_stream *ret);
+/** cim_file_stream_by_name - an alternate data stream by its name, as it is shown; 0, -ENOENT with
+ * a sentence, -CIM_ECORRUPT */
+int cim_file_stream_by_name(const struct cim_image *img, const struct cim_entry *e,
+			    const char *name, struct cim_stream *ret);
 
 /** cim_stream_xattr_name - the xattr that shows a stream of this stored name; 0 or -EILSEQ */
 int cim_stream_xattr_name(const uint16_t *units, size_t n, char ret[CIM_XATTR_NAME_MAX + 1]);
 
-/** cim_stream_xattr_shown - the same as a view has it; -EILSEQ also where it shows none as xattrs */
+/** cim_stream_xattr_shown - the same as a view has it; -EILSEQ also where it shows none as xattrs
+ */
 int cim_stream_xattr_shown(const struct cim_view *view, const uint16_t *units, size_t n,
 			   char ret[CIM_XATTR_NAME_MAX + 1]);
 

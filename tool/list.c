@@ -499,7 +499,7 @@ static int cat_path(const struct cim_image *img, const char *path, const char *s
 	if (r == 0)
 		r = cim_file_attr_of(img, id, &e, &attr);
 	if (r == 0 && stream)
-		r = cim_file_stream(img, &e, stream, &s);
+		r = cim_file_stream_by_name(img, &e, stream, &s);
 	if (r < 0)
 		return r;
 	if (stream)
