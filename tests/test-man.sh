@@ -123,6 +123,19 @@ check_cimfs()
 	done
 }
 
+# The rules that the checker names in its findings.
+check_findings()
+{
+	local file
+
+	check_same "cimfs.1 has the rules that fsck names" \
+		"$(sed -n '/^\.SH FINDINGS/,/^\.SH TARS/{/^\.TP/{n;s/^\.B //;s/\\//g;p}}' "$man/cimfs.1")" \
+		"$(for file in "$top_srcdir"/src/fsck*.c; do
+			sed 's/\(fsck\|region\)_\(damage\|note\)/\2/' "$file" | tr -d '\n' |
+				grep -oE '\b(damage|note)\([^";]*"[a-z-]+"' | grep -oE '"[a-z-]+"$' | tr -d '"'
+		done)"
+}
+
 # modules DIRECTORY… - the source files there, without what follows the first dot
 modules()
 {
@@ -150,6 +163,7 @@ done
 check_same "cimfsd.8 has the options of cimfsd --help" \
 	"$(terms cimfsd.8 OPTIONS | options)" "$("$CIMFSD" --help | options)"
 check_cimfs
+check_findings
 check_same "cimfs-control.5 has the verbs of the control file" \
 	"$(terms cimfs-control.5 REQUESTS | sed 's/ .*//')" \
 	"$(sed -n 's/^\t{ "\([a-z]*\)", CIM_VERB_.*/\1/p' "$top_srcdir/fuse/control.c")"
