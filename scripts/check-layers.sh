@@ -13,7 +13,7 @@ layers=(
 	"reader stream-file"
 	"fsck fsck-data fsck-entry fsck-image fsck-private fsck-tree treehash"
 	"content"
-	"writer node tree create data streams stream-node xattr winmeta order encode commit"
+	"writer node tree create data streams stream-node xattr winmeta order parents encode commit"
 	"cimfs hresult api api-maintain api-result"
 	"fuse/ tool/"
 )

@@ -46,6 +46,7 @@ static void drop_name(struct cim_writer *w, struct cim_node *node)
 {
 	if (node->n_links > 0)
 		node->n_links--;
+	node->lost_name = true;
 	cim_node_mark(w, node);
 	cim_node_put(w, node);
 }

@@ -503,6 +503,7 @@ int cim_encode(struct cim_writer *w, uint64_t *ret_fs_off)
 
 	cim_region_restart_metadata(w->region);
 	number_files(&e);
+	cim_parents_find(w, e.changed);
 	e.security = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
 	e.entries = g_array_sized_new(FALSE, FALSE, sizeof(struct cim_entry), e.changed->len);
 	int r = encode_all(&e, ret_fs_off);

@@ -3,7 +3,7 @@
  * What a writer has in memory: nodes of the files that changed, and what changed in directories.
  *
  * Private to the files that make up the writer (writer.c, tree.c, create.c, data.c,
- * streams.c, xattr.c, winmeta.c, order.c, encode.c, commit.c).  All of it is guarded by
+ * streams.c, xattr.c, winmeta.c, order.c, parents.c, encode.c, commit.c).  All of it is guarded by
  * writer->lock, but for the data of contents.
  *
  * A new file costs a struct cim_node, its name in a struct cim_dentry, and 8 bytes each in two
@@ -95,6 +95,7 @@ struct cim_node {
 	bool is_stream;     /* it is an alternate stream and no file */
 	uint32_t stream_of; /* … of this file; 0: of none any more */
 	bool counted;       /* n_links is all of its names */
+	bool lost_name;     /* one is gone, and parent_id may be the directory that had it */
 
 	uint32_t reparse_tag;         /* unless it is from the commit */
 	uint64_t sd_off, reparse_off; /* see their origin */
@@ -351,6 +352,16 @@ void cim_stream_detach(struct cim_writer *w, const struct cim_node *file, struct
 
 /** cim_stream_stored - the data of a stream's node is somewhere else now */
 void cim_stream_stored(struct cim_writer *w, const struct cim_node *node);
+
+/* ---- directories of files (parents.c) ---- */
+
+/**
+ * cim_parents_find - for files that lost a name, a directory that still has one
+ * @changed: struct cim_node, the files that will be written
+ *
+ * A file of which no name is found keeps what it has.
+ */
+void cim_parents_find(struct cim_writer *w, GPtrArray *changed);
 
 /* ---- encoding (encode.c) ---- */
 

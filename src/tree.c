@@ -379,6 +379,7 @@ static void drop_link(struct cim_writer *w, struct cim_node *node)
 {
 	if (node->n_links > 0)
 		node->n_links--;
+	node->lost_name = true;
 	cim_node_touch(w, node, false);
 	cim_node_put(w, node);
 }
