@@ -72,7 +72,7 @@ static int check_may_write(fuse_req_t req)
 
 	/* It is the daemon that will add the files, and the system knows best what it may. */
 	if (faccessat(d->store->dirfd, ".", W_OK | X_OK, AT_EACCESS) < 0)
-		return -errno;
+		return errno == EROFS ? -EACCES : -errno; /* it is not the mount that is read-only */
 	if (d->shared || ctx->uid == geteuid())
 		return 0;
 	if (fstat(d->store->dirfd, &dir) < 0)
