@@ -26,10 +26,9 @@ struct input {
 	void *wait_arg;
 	struct archive *archive; /* the filters; NULL: none */
 	int error;               /* of reading the file, which libarchive does not hand on */
-	bool at_end;
-	size_t n_first, first_taken; /* bytes that were read to see what the file is */
-	uint8_t first[TAR_BLOCK];
-	uint8_t chunk[CHUNK];
+	bool at_end;             /* of what input_read() gives */
+	size_t n, taken;         /* bytes in the chunk, and those of them that are used up */
+	uint8_t chunk[CHUNK];    /* of the file as it is */
 };
 
 /* ---- the file ---- */
@@ -53,28 +52,40 @@ static ssize_t read_some(struct input *in, void *buf, size_t size)
 	}
 }
 
-static ssize_t read_full(struct input *in, void *buf, size_t size)
+/* One more read into the chunk; 0 at the end of the file. */
+static ssize_t fill(struct input *in)
 {
-	size_t done = 0;
-
-	while (done < size && !in->at_end) {
-		ssize_t n = read_some(in, (uint8_t *)buf + done, size - done);
-
-		if (n < 0)
-			return n;
-		in->at_end = n == 0;
-		done += (size_t)n;
-	}
-	return (ssize_t)done;
+	if (in->taken == in->n)
+		in->n = in->taken = 0;
+	ssize_t n = read_some(in, in->chunk + in->n, CHUNK - in->n);
+	in->n += n > 0 ? (size_t)n : 0;
+	return n;
 }
 
-static ssize_t take_first(struct input *in, void *buf, size_t size)
+/* As much as is at hand, or one read; large ones past the chunk. */
+static ssize_t read_plain(struct input *in, void *buf, size_t size)
 {
-	size_t n = MIN(size, in->n_first - in->first_taken);
-
-	memcpy(buf, in->first + in->first_taken, n);
-	in->first_taken += n;
+	if (in->taken == in->n && size >= CHUNK)
+		return read_some(in, buf, size);
+	ssize_t r = in->taken == in->n ? fill(in) : 1;
+	if (r <= 0)
+		return r;
+	size_t n = MIN(size, in->n - in->taken);
+	memcpy(buf, in->chunk + in->taken, n);
+	in->taken += n;
 	return (ssize_t)n;
+}
+
+/* Whether the file begins with a tar header; 1 or 0. */
+static int begins_with_tar(struct input *in)
+{
+	ssize_t r = 1;
+
+	while (r > 0 && in->n < TAR_BLOCK)
+		r = fill(in);
+	if (r < 0)
+		return (int)r;
+	return in->n >= TAR_BLOCK && tar_is_header(in->chunk);
 }
 
 /* ---- the filters ---- */
@@ -82,16 +93,16 @@ static ssize_t take_first(struct input *in, void *buf, size_t size)
 static la_ssize_t on_read(struct archive *a, void *arg, const void **ret)
 {
 	struct input *in = arg;
-	ssize_t n = take_first(in, in->chunk, sizeof(in->chunk));
+	ssize_t n = in->taken == in->n ? fill(in) : 1;
 
-	if (n == 0)
-		n = read_some(in, in->chunk, sizeof(in->chunk));
 	if (n < 0) {
 		in->error = (int)n;
 		archive_set_error(a, (int)-n, "%s", cim_reason());
 		return -1;
 	}
-	*ret = in->chunk;
+	*ret = in->chunk + in->taken;
+	n = (ssize_t)(in->n - in->taken);
+	in->taken = in->n;
 	return n;
 }
 
@@ -112,7 +123,6 @@ static int start_filters(struct input *in)
 {
 	struct archive_entry *entry;
 
-	in->at_end = false; /* of what comes out of the filters, from here on */
 	in->archive = archive_read_new();
 	if (!in->archive)
 		return cim_fail(ENOMEM, "no memory to read the archive");
@@ -163,13 +173,9 @@ int input_open(const char *path, bool (*wait)(void *arg), void *arg, struct inpu
 	in->wait = wait;
 	in->wait_arg = arg;
 	int r = open_file(in, path);
-	if (r == 0) {
-		ssize_t n = read_full(in, in->first, sizeof(in->first));
-
-		r = n < 0 ? (int)n : 0;
-		in->n_first = n < 0 ? 0 : (size_t)n;
-	}
-	if (r == 0 && (in->n_first < TAR_BLOCK || !tar_is_header(in->first)))
+	if (r == 0)
+		r = begins_with_tar(in);
+	if (r == 0)
 		r = start_filters(in);
 	if (r < 0) {
 		input_close(in);
@@ -183,16 +189,13 @@ ssize_t input_read(struct input *in, void *buf, size_t size)
 {
 	size_t done = 0;
 
-	if (!in->archive) {
-		done = (size_t)take_first(in, buf, size);
-		ssize_t n = read_full(in, (uint8_t *)buf + done, size - done);
-		return n < 0 ? n : (ssize_t)done + n;
-	}
 	while (done < size && !in->at_end) {
-		la_ssize_t n = archive_read_data(in->archive, (uint8_t *)buf + done, size - done);
+		uint8_t *at = (uint8_t *)buf + done;
+		ssize_t n = in->archive ? archive_read_data(in->archive, at, size - done)
+					: read_plain(in, at, size - done);
 
 		if (n < 0)
-			return filter_error(in);
+			return in->archive ? filter_error(in) : n;
 		in->at_end = n == 0;
 		done += (size_t)n;
 	}
