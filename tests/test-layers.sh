@@ -205,6 +205,8 @@ for name in base delta; do
 		--tar="$tmp/1.tar" "$dir" "$name.back"
 	exported "$name.back" >"$tmp/2.tar"
 	same "… and is the same again, with all that Windows has" "$tmp/1.tar" "$tmp/2.tar"
+	is "… to the digest" "$("$CIMFS" hash "$dir/$name.back" | cut -d ' ' -f 1)" \
+		"$("$CIMFS" hash "$dir/$name" | cut -d ' ' -f 1)"
 done
 
 # What records of others cannot say: EA flags, other reparse points, buffers laid out otherwise.

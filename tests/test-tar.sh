@@ -56,6 +56,12 @@ content()
 	"$CIMFS" cat "$dir/$1" "$2"
 }
 
+# digest NAME - of the whole tree
+digest()
+{
+	"$CIMFS" hash "$dir/$1" | cut -d ' ' -f 1
+}
+
 # refused DESC REASON [OPTION…] - the lines on standard input are a tar that gives no image; what is
 # said has the extended regular expression
 refused()
@@ -551,6 +557,7 @@ if is_root && have diff; then
 	is "layers give what the flattened tree is" \
 		"$("$CIMFS" export "$dir/oci2" | tar -tvvf - --full-time)" \
 		"$("$CIMFS" export "$dir/flat" | tar -tvvf - --full-time)"
+	is "… to the digest" "$(digest oci2)" "$(digest flat)"
 else
 	skip "layers give what the flattened tree is" "not root"
 fi
@@ -582,6 +589,7 @@ ok "a tree is imported" "$CIMFS" import -q "$dir" tree "$tree"
 ok "an export is imported" import back <"$tmp/1.tar"
 "$CIMFS" export --tar="$tmp/2.tar" "$dir/back"
 same "and exported again it is the same" "$tmp/1.tar" "$tmp/2.tar"
+is "the trees have the same digest" "$(digest back)" "$(digest tree)"
 for program in tar bsdtar; do
 	if have $program && is_root; then
 		mkdir "$tmp/$program"
