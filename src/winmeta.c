@@ -369,7 +369,7 @@ int cim_node_set_windows(struct cim_writer *w, struct cim_node *node, unsigned i
 			      .reparse_size = m->reparse_size,
 			      .eas = m->eas,
 			      .eas_size = m->eas_size };
-	bool is_dir = S_ISDIR(node->mode) || node->data.type == CIM_STREAM_LINKS;
+	bool is_dir = node->data.type == CIM_STREAM_LINKS;
 	int r = cim_winmeta_check(mask, m);
 
 	if (r == 0 && (mask & CIM_WIN_EAS))
@@ -388,7 +388,7 @@ int cim_node_set_windows(struct cim_writer *w, struct cim_node *node, unsigned i
 	/* What is made as a directory link is one; nothing else changes by its attributes. */
 	b.is_dir = (mask & CIM_WIN_ATTRIBUTES) && (mask & CIM_WIN_REPARSE)
 			   ? m->attributes & CIM_ATTRIBUTE_DIRECTORY
-			   : is_dir;
+			   : S_ISDIR(node->mode) || is_dir;
 	if (r >= 0) {
 		decode(node, flags, &b);
 		if (!(mask & CIM_WIN_EAS))

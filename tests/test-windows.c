@@ -171,6 +171,318 @@ START_TEST(link_replaces_a_file_and_refuses_directories)
 }
 END_TEST
 
+/* ---- metadata ---- */
+
+static const uint8_t lx_list[] = {
+	/* metadata.md §1.3 */
+	0x14, 0, 0, 0, 0, 6, 4, 0, '$', 'L', 'X', 'U', 'I', 'D', 0, 0xe8, 3,    0, 0, 0,
+	0x14, 0, 0, 0, 0, 6, 4, 0, '$', 'L', 'X', 'G', 'I', 'D', 0, 0xe8, 3,    0, 0, 0,
+	0,    0, 0, 0, 0, 6, 4, 0, '$', 'L', 'X', 'M', 'O', 'D', 0, 0xa4, 0x81, 0, 0, 0,
+};
+/* An EA of Windows' with a flag, behind it $LXUID: in no order of ours. */
+static const uint8_t foreign_list[] = {
+	0x14, 0, 0, 0, 0x80, 4, 5, 0, 'Z', 'E', 'T', 'A', 0,   'v', 'a', 'l', 'u', 'e', 0, 0,
+	0,    0, 0, 0, 0,    6, 4, 0, '$', 'L', 'X', 'U', 'I', 'D', 0,   7,   0,   0,   0, 0,
+};
+/* O:BAG:BAD:(A;OICI;FA;;;WD), ntfs3's default (metadata.md §4.2) */
+static const uint8_t sd_bytes[80] = {
+	1,    0, 4,    0x80, 0x30, 0, 0, 0, 0x40, 0, 0,    0, 0,    0, 0,    0, 0x14, 0, 0, 0,
+	2,    0, 0x1c, 0,    1,    0, 0, 0, 0,    3, 0x14, 0, 0xff, 1, 0x1f, 0, 1,    1, 0, 0,
+	0,    0, 0,    1,    0,    0, 0, 0, 1,    2, 0,    0, 0,    0, 0,    5, 0x20, 0, 0, 0,
+	0x20, 2, 0,    0,    1,    2, 0, 0, 0,    0, 0,    5, 0x20, 0, 0,    0, 0x20, 2, 0, 0,
+};
+/* "../a", relative (metadata.md §2.3) */
+static const uint8_t symlink_bytes[] = {
+	0x0c, 0, 0,   0xa0, 0x1c, 0, 0,    0, 8,   0, 8,   0, 0,   0, 8,    0, 1,   0,
+	0,    0, '.', 0,    '.',  0, '\\', 0, 'a', 0, '.', 0, '.', 0, '\\', 0, 'a', 0,
+};
+static const uint8_t unknown_reparse[] = { 0x18, 0, 0, 0x80, 3, 0, 0, 0, 1, 2, 3 };
+
+static int equal_to(void *arg, const struct cim_winmeta *m)
+{
+	const struct cim_winmeta *want = arg;
+
+	ck_assert_uint_eq(m->attributes, want->attributes);
+	ck_assert_uint_eq(m->created, want->created);
+	ck_assert_uint_eq(m->written, want->written);
+	ck_assert_uint_eq(m->changed, want->changed);
+	ck_assert_uint_eq(m->accessed, want->accessed);
+	ck_assert_mem_eq(m->sd, want->sd, want->sd_size);
+	ck_assert_uint_eq(m->sd_size, want->sd_size);
+	ck_assert_uint_eq(m->reparse_size, want->reparse_size);
+	if (want->reparse_size)
+		ck_assert_mem_eq(m->reparse, want->reparse, want->reparse_size);
+	ck_assert_uint_eq(m->eas_size, want->eas_size);
+	if (want->eas_size)
+		ck_assert_mem_eq(m->eas, want->eas, want->eas_size);
+	return 0;
+}
+
+static void check_image_meta(const char *image, const char *path, struct cim_winmeta *want)
+{
+	struct cim_image *img = open_image(image);
+	struct cim_entry e = image_entry(img, path);
+	struct cim_winmeta m;
+
+	ck_assert_int_eq(cim_file_windows(img, &e, &m), 0);
+	(void)equal_to(want, &m);
+	cim_image_unref(img);
+}
+
+static const struct {
+	const uint8_t *eas, *reparse;
+	size_t eas_size, reparse_size;
+	uint32_t attributes, type;
+} kept[] = {
+	{ NULL, NULL, 0, 0, CIM_ATTRIBUTE_HIDDEN | CIM_ATTRIBUTE_READONLY, S_IFREG },
+	{ lx_list, NULL, sizeof(lx_list), 0, CIM_ATTRIBUTE_ARCHIVE, S_IFREG },
+	{ foreign_list, NULL, sizeof(foreign_list), 0, CIM_ATTRIBUTE_SYSTEM, S_IFREG },
+	{ foreign_list, NULL, sizeof(foreign_list), 0, CIM_ATTRIBUTE_DIRECTORY, S_IFDIR },
+	{ NULL, symlink_bytes, 0, sizeof(symlink_bytes), CIM_ATTRIBUTE_REPARSE_POINT, S_IFLNK },
+	{ foreign_list, symlink_bytes, sizeof(foreign_list), sizeof(symlink_bytes),
+	  CIM_ATTRIBUTE_REPARSE_POINT | CIM_ATTRIBUTE_DIRECTORY, S_IFLNK },
+	{ NULL, unknown_reparse, 0, sizeof(unknown_reparse),
+	  CIM_ATTRIBUTE_REPARSE_POINT | CIM_ATTRIBUTE_ARCHIVE, S_IFREG },
+	{ NULL, unknown_reparse, 0, sizeof(unknown_reparse),
+	  CIM_ATTRIBUTE_REPARSE_POINT | CIM_ATTRIBUTE_DIRECTORY, S_IFDIR },
+};
+
+/* Given, given back, committed, touched in a fork, and still the same to the byte. */
+START_TEST(metadata_is_kept_byte_for_byte)
+{
+	struct cim_winmeta m = { .attributes = kept[_i].attributes,
+				 .created = 1,
+				 .written = 2,
+				 .changed = 3,
+				 .accessed = TICKS,
+				 .sd = sd_bytes,
+				 .sd_size = sizeof(sd_bytes),
+				 .reparse = kept[_i].reparse,
+				 .reparse_size = kept[_i].reparse_size,
+				 .eas = kept[_i].eas,
+				 .eas_size = kept[_i].eas_size };
+	const struct cim_attr times = { .written = 5 };
+	struct cim_writer *w = open_writer(NULL, "a.cim");
+	uint32_t id;
+
+	ck_assert_int_eq(try_create(w, "f", &m, &id), 0);
+	ck_assert_uint_eq(attr_of(w, id).posix.mode & S_IFMT, kept[_i].type);
+	ck_assert_int_eq(cim_writer_get_windows(w, id, equal_to, &m), 0);
+	commit(w);
+	check_image_meta("a.cim", "f", &m);
+	w = open_writer("a.cim", "b.cim");
+	ck_assert_int_eq(cim_writer_get_windows(w, find(w, "f"), equal_to, &m), 0);
+	ck_assert_int_eq(cim_writer_set(w, find(w, "f"), CIM_SET_WRITTEN | CIM_SET_CHANGED, &times),
+			 0);
+	m.written = 5;
+	m.changed = 0;
+	ck_assert_int_eq(cim_writer_get_windows(w, find(w, "f"), equal_to, &m), 0);
+	commit(w);
+	check_image_meta("b.cim", "f", &m);
+	struct cim_image *img = open_image("b.cim");
+	ck_assert_uint_eq(image_attr(img, "f").posix.mode & S_IFMT, kept[_i].type);
+	cim_image_unref(img);
+}
+END_TEST
+
+/* What POSIX made takes parts of it, whatever its type, and stays what it is. */
+START_TEST(parts_are_set_on_files_of_every_type)
+{
+	static const uint32_t modes[] = { S_IFREG | 0644,  S_IFDIR | 0755, S_IFIFO | 0600,
+					  S_IFSOCK | 0600, S_IFCHR | 0600, S_IFLNK | 0777 };
+	struct cim_make make = {
+		.mode = modes[_i], .uid = 5, .gid = 6, .major = 7, .minor = 8, .target = "target"
+	};
+	const struct cim_winmeta m = { .attributes = CIM_ATTRIBUTE_HIDDEN,
+				       .created = TICKS,
+				       .sd = sd_bytes,
+				       .sd_size = sizeof(sd_bytes) };
+	struct cim_writer *w = open_writer(NULL, "a.cim");
+
+	uint32_t id;
+
+	ck_assert_int_eq(try_make_as(w, "f", &make, &id), 0);
+
+	ck_assert_int_eq(
+		cim_writer_set_windows(w, id,
+				       CIM_WIN_ATTRIBUTES | CIM_WIN_CREATED | CIM_WIN_SECURITY, &m),
+		0);
+	ck_assert_uint_eq(attr_of(w, id).posix.mode, modes[_i]);
+	commit(w);
+	struct cim_image *img = open_image("a.cim");
+	struct cim_attr attr = image_attr(img, "f");
+	ck_assert_uint_eq(attr.posix.mode, modes[_i]);
+	ck_assert_uint_eq(attr.posix.uid, 5);
+	ck_assert_uint_eq(attr.created, TICKS);
+	ck_assert_uint_eq(attr.posix.major, _i == 4 ? 7 : 0);
+	ck_assert_uint_eq(image_entry(img, "f").flags, CIM_FLAG_HIDDEN);
+	cim_image_unref(img);
+}
+END_TEST
+
+START_TEST(type_changes_only_where_nothing_is_lost)
+{
+	const struct cim_winmeta link = { .reparse = symlink_bytes,
+					  .reparse_size = sizeof(symlink_bytes) };
+	struct cim_writer *w = open_writer(NULL, "a.cim");
+	char target[CIM_SYMLINK_MAX + 1];
+
+	put_text(w, "full", "data");
+	make_dir(w, "d");
+	put_text(w, "d/f", "data");
+	uint32_t empty = make_file(w, "empty", S_IFREG | 0640);
+	uint32_t dir = make_dir(w, "e");
+	ck_assert_int_eq(cim_writer_set_windows(w, find(w, "full"), CIM_WIN_REPARSE, &link),
+			 -EINVAL);
+	ck_assert_int_eq(cim_writer_set_windows(w, find(w, "d"), CIM_WIN_REPARSE, &link), -EINVAL);
+	ck_assert_int_eq(cim_writer_set_windows(w, cim_writer_root(w), CIM_WIN_REPARSE, &link),
+			 -EINVAL);
+	ck_assert_int_eq(cim_writer_set_windows(w, empty, CIM_WIN_REPARSE, &link), 0);
+	ck_assert_int_eq(cim_writer_readlink(w, empty, target), 4);
+	ck_assert_str_eq(target, "../a");
+	ck_assert_int_eq(cim_writer_set_windows(w, dir, CIM_WIN_REPARSE, &link), 0);
+	ck_assert_uint_eq(attr_of(w, dir).posix.mode, S_IFLNK | 0777);
+	ck_assert_int_eq(
+		cim_writer_set_windows(w, dir, CIM_WIN_REPARSE, &(struct cim_winmeta){ 0 }), 0);
+	ck_assert_uint_eq(attr_of(w, dir).posix.mode & S_IFMT, S_IFDIR);
+	put_text(w, "e/again", "a directory again");
+	check_staged(w, find(w, "full"), "data", 4);
+	commit(w);
+	struct cim_image *img = open_image("a.cim");
+	ck_assert_uint_eq(image_attr(img, "empty").posix.mode, S_IFLNK | 0777);
+	check_text(img, "e/again", "a directory again");
+	cim_image_unref(img);
+}
+END_TEST
+
+/* chmod and chown of a file from Windows store what they set, and nothing else. */
+START_TEST(only_what_is_set_is_stored)
+{
+	struct cim_writer *w = open_writer(NULL, "a.cim");
+	struct cim_attr attr = { .posix = { .uid = 7, .mode = 0444 } };
+	struct cim_ea ea;
+
+	create(w, "f", "text");
+	commit(w);
+	struct cim_image *img = open_image("a.cim");
+	ck_assert_uint_eq(image_entry(img, "f").ea_size, 0);
+	ck_assert_uint_eq(image_entry(img, "").ea_size > 0, 1);
+	cim_image_unref(img);
+	w = open_writer("a.cim", "b.cim");
+	ck_assert_int_eq(cim_writer_set(w, find(w, "f"), CIM_SET_UID, &attr), 0);
+	commit(w);
+	img = open_image("b.cim");
+	struct cim_entry e = image_entry(img, "f");
+	const uint8_t *eas;
+	size_t size;
+	cim_file_eas(img, &e, &eas, &size);
+	ck_assert_int_eq(cim_ea_find(eas, size, "$LXUID", &ea), 1);
+	ck_assert_int_eq(cim_ea_find(eas, size, "$LXGID", &ea), 0);
+	ck_assert_int_eq(cim_ea_find(eas, size, "$LXMOD", &ea), 0);
+	ck_assert_uint_eq(e.flags, CIM_FLAG_ARCHIVE);
+	cim_image_unref(img);
+	w = open_writer("b.cim", "c.cim");
+	ck_assert_int_eq(cim_writer_set(w, find(w, "f"), CIM_SET_MODE, &attr), 0);
+	commit(w);
+	img = open_image("c.cim");
+	ck_assert_uint_eq(image_entry(img, "f").flags, CIM_FLAG_ARCHIVE | CIM_FLAG_READONLY);
+	ck_assert_uint_eq(image_attr(img, "f").posix.mode, S_IFREG | 0444);
+	ck_assert_uint_eq(image_attr(img, "f").posix.uid, 7);
+	cim_image_unref(img);
+}
+END_TEST
+
+/* ---- streams ---- */
+
+static const struct {
+	uint64_t size;
+	size_t written, piece;
+} written[] = {
+	{ 0, 0, 1 },
+	{ 1, 0, 1 },
+	{ 1, 1, 1 },
+	{ 100, 40, 7 },
+	{ 16384, 16384, 5000 },
+	{ 16385, 16385, 5000 },
+	{ 100000, 0, 1 },
+	{ 100000, 5000, 999 },
+	{ 3000000, 3000000, 70000 },
+	{ 1ull << 40, 10, 10 },
+};
+
+/* Main and alternate: what is written is there, the rest reads as zeros. */
+START_TEST(stream_has_what_was_written_and_zeros)
+{
+	g_autofree uint8_t *data = pattern(written[_i].written, 3);
+	struct cim_writer *w = open_writer(NULL, "a.cim");
+	uint64_t size = written[_i].size;
+
+	for (int alternate = 0; alternate < 2; alternate++) {
+		struct cim_stream_writer *s;
+		uint32_t id = alternate ? find(w, "f") : create(w, "f", "");
+
+		ck_assert_int_eq(cim_stream_writer_open(w, id, alternate ? "s" : NULL, size, &s),
+				 0);
+		for (size_t at = 0, n; at < written[_i].written; at += n) {
+			n = MIN(written[_i].piece, written[_i].written - at);
+			ck_assert_int_eq(cim_stream_writer_add(s, data + at, n), 0);
+		}
+		ck_assert_int_eq(cim_writer_commit(w), -CIM_ELOCKED);
+		if (written[_i].written == size)
+			ck_assert_int_eq(cim_stream_writer_add(s, "x", 1), -EFBIG);
+		ck_assert_int_eq(cim_stream_writer_close(s), 0);
+	}
+	commit(w);
+	struct cim_image *img = open_image("a.cim");
+	struct cim_entry e = image_entry(img, "f");
+	struct cim_stream streams[2] = { e.data };
+	struct cim_links l;
+	g_autofree uint8_t *got = g_malloc(written[_i].written + 4096);
+	ck_assert_int_eq(cim_file_streams(img, &e, &l), 0);
+	ck_assert_uint_eq(l.n, 1);
+	ck_assert_int_eq(cim_links_stream(&l, 0, &streams[1]), 0);
+	for (int i = 0; i < 2; i++) {
+		size_t room = written[_i].written + 4096;
+		uint64_t n = MIN(size, (uint64_t)room);
+
+		ck_assert_uint_eq(streams[i].size, size);
+		ck_assert_int_eq(cim_stream_read(img, &streams[i], 0, got, room), (ssize_t)n);
+		ck_assert_mem_eq(got, data, written[_i].written);
+		for (uint64_t at = written[_i].written; at < n; at++)
+			ck_assert_uint_eq(got[at], 0);
+	}
+	/* What was stored twice, or not at all, is there once. */
+	ck_assert_uint_lt(region_bytes() & 0xFFFFFFFF, written[_i].written + 600000);
+	cim_image_unref(img);
+}
+END_TEST
+
+START_TEST(streams_are_listed_read_replaced_and_removed)
+{
+	struct cim_writer *w = open_writer(NULL, "a.cim");
+	uint32_t id = create(w, "f", "main");
+	char buf[16];
+
+	write_stream(w, id, "one", "1");
+	write_stream(w, id, "two", "22");
+	write_stream(w, id, "two", "333");
+	ck_assert_int_eq(cim_writer_read_stream(w, id, "two", 1, buf, sizeof(buf)), 2);
+	ck_assert_int_eq(cim_writer_read_stream(w, id, "TWO", 0, buf, sizeof(buf)), -ENOENT);
+	ck_assert_int_eq(cim_writer_remove_stream(w, id, "one"), 0);
+	ck_assert_int_eq(cim_writer_remove_stream(w, id, "one"), -ENOENT);
+	commit(w);
+	w = open_writer("a.cim", "b.cim");
+	id = find(w, "f");
+	ck_assert_int_eq(cim_writer_read_stream(w, id, "two", 0, buf, sizeof(buf)), 3);
+	ck_assert_int_eq(cim_writer_remove_stream(w, id, "two"), 0);
+	commit(w);
+	struct cim_image *img = open_image("b.cim");
+	ck_assert_uint_eq(image_entry(img, "f").streams_off, 0);
+	check_text(img, "f", "main");
+	cim_image_unref(img);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("windows");
@@ -182,5 +494,17 @@ int main(void)
 	tcase_add_loop_test(names, removing_is_recursive_and_counts_links, 0, 3);
 	tcase_add_test(names, link_replaces_a_file_and_refuses_directories);
 	suite_add_tcase(suite, names);
+	TCase *metadata = tcase_create("metadata");
+	tcase_add_checked_fixture(metadata, setup_dir, teardown_dir);
+	tcase_add_loop_test(metadata, metadata_is_kept_byte_for_byte, 0, N_ROWS(kept));
+	tcase_add_loop_test(metadata, parts_are_set_on_files_of_every_type, 0, 6);
+	tcase_add_test(metadata, type_changes_only_where_nothing_is_lost);
+	tcase_add_test(metadata, only_what_is_set_is_stored);
+	suite_add_tcase(suite, metadata);
+	TCase *streams = tcase_create("streams");
+	tcase_add_checked_fixture(streams, setup_dir, teardown_dir);
+	tcase_add_loop_test(streams, stream_has_what_was_written_and_zeros, 0, N_ROWS(written));
+	tcase_add_test(streams, streams_are_listed_read_replaced_and_removed);
+	suite_add_tcase(suite, streams);
 	return test_run(suite);
 }
