@@ -260,6 +260,19 @@ static int set_times(const char *name, bool big_endian, size_t max, const void *
 	return 0;
 }
 
+/* What is a directory on Windows stays one, also where it is a link; a mount point always is. */
+static void set_reparse(const struct cim_winmeta *old, const void *value, size_t size,
+			struct cim_ntfs_change *ret)
+{
+	ret->mask = CIM_WIN_REPARSE | CIM_WIN_ATTRIBUTES;
+	ret->meta.attributes = old->attributes;
+	if (size >= 4 && cim_load32(value) == CIM_TAG_MOUNT_POINT)
+		ret->meta.attributes |= CIM_ATTRIBUTE_DIRECTORY;
+	ret->meta.reparse = value;
+	ret->meta.reparse_size = size;
+	ret->now = true;
+}
+
 static int set_eas(const char *name, const void *value, size_t size, struct cim_ntfs_change *ret)
 {
 	struct cim_ea_list l = { 0 };
@@ -316,10 +329,7 @@ static int set_value(const struct cim_winmeta *old, enum kind kind, const char *
 	case REPARSE:
 		if (size == 0)
 			return wrong_size(name, size);
-		ret->mask = CIM_WIN_REPARSE;
-		ret->meta.reparse = value;
-		ret->meta.reparse_size = size;
-		ret->now = true;
+		set_reparse(old, value, size, ret);
 		return 0;
 	case EAS:
 		return set_eas(name, value, size, ret);
@@ -363,6 +373,9 @@ int cim_ntfs_xattr_remove(const struct cim_winmeta *old, const char *name,
 		return cim_fail(EPERM, "xattr %s: every file has it", name);
 	if (cim_ntfs_xattr_get(old, name, NULL, 0) < 0)
 		return -ENODATA;
-	ret->mask = kind == EAS ? CIM_WIN_EAS : CIM_WIN_REPARSE;
+	if (kind == EAS)
+		ret->mask = CIM_WIN_EAS;
+	else
+		set_reparse(old, NULL, 0, ret);
 	return 0;
 }

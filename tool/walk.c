@@ -29,6 +29,7 @@
 
 #include "acl.h"
 #include "error.h"
+#include "ntfs-xattr.h"
 #include "tool.h"
 #include "util.h"
 #include "workers.h"
@@ -158,30 +159,81 @@ static int compare_strings(gconstpointer a, gconstpointer b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static int copy_xattrs(struct walk *w, uint32_t id, int fd, const char *path)
+/*
+ * What an NTFS mount lists of Windows' metadata is not stored but set (metadata.md §10.1): the EA
+ * list first, as it would take the place of what comes before, the rest last, as its times are
+ * exact.
+ */
+enum turn { TURN_EA_LIST, TURN_XATTRS, TURN_WINDOWS };
+
+static enum turn turn_of(const char *name)
+{
+	static const struct cim_view plain;
+
+	if (!cim_ntfs_xattr_is(&plain, name))
+		return TURN_XATTRS;
+	return strcmp(name, CIM_XATTR_NTFS_EA) == 0 ? TURN_EA_LIST : TURN_WINDOWS;
+}
+
+/* The names that mean something, of the @n bytes that were listed, in their order: of those that no
+ * EA list can hold the last ones become streams. */
+static GPtrArray *sort_names(struct walk *w, size_t n)
+{
+	GPtrArray *names = g_ptr_array_new();
+
+	for (char *p = w->xattr_names; p < w->xattr_names + n; p += strlen(p) + 1)
+		/* system.ntfs_attrib says more, and nothing of permissions. */
+		if ((import_is_stored_xattr(p) || turn_of(p) != TURN_XATTRS) &&
+		    strcmp(p, CIM_XATTR_DOS_ATTRIB) != 0)
+			g_ptr_array_add(names, p);
+	g_ptr_array_sort(names, compare_strings);
+	return names;
+}
+
+/* How many there were, or an error. */
+static int copy_xattrs(struct walk *w, uint32_t id, int fd, const char *path, GPtrArray *names,
+		       enum turn turn)
+{
+	int n = 0;
+
+	for (guint i = 0; i < names->len; i++) {
+		const char *name = g_ptr_array_index(names, i);
+
+		if (turn_of(name) != turn)
+			continue;
+		int r = copy_xattr(w, id, fd, path, name);
+		if (r < 0)
+			return r;
+		n++;
+	}
+	return n;
+}
+
+/* All extended attributes, and what @mask says of what stat(2) does. */
+static int copy_metadata(struct walk *w, uint32_t id, int fd, const char *path, unsigned int mask,
+			 const struct statx *st)
 {
 	ssize_t n = fd >= 0 ? flistxattr(fd, w->xattr_names, XATTR_MAX)
 			    : llistxattr(path, w->xattr_names, XATTR_MAX);
 
-	if (n < 0)
-		return is_hidden(errno) ? 0
-					: cim_fail(errno, "cannot list its extended attributes: %s",
-						   g_strerror(errno));
-	if (n == 0)
-		return 0;
-	/* In their order, as of those that no EA list can hold the last ones become streams. */
-	g_autoptr(GPtrArray) names = g_ptr_array_new();
-	for (char *p = w->xattr_names; p < w->xattr_names + n; p += strlen(p) + 1)
-		if (import_is_stored_xattr(p))
-			g_ptr_array_add(names, p);
-	g_ptr_array_sort(names, compare_strings);
-	for (guint i = 0; i < names->len; i++) {
-		int r = copy_xattr(w, id, fd, path, g_ptr_array_index(names, i));
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	if (n < 0 && !is_hidden(errno))
+		return cim_fail(errno, "cannot list its extended attributes: %s",
+				g_strerror(errno));
+	if (n <= 0)
+		return set_metadata(w, id, mask, st);
+	g_autoptr(GPtrArray) names = sort_names(w, (size_t)n);
+	int r = copy_xattrs(w, id, fd, path, names, TURN_EA_LIST);
+	if (r > 0) /* which may have said who owns the file, or that nobody does */
+		mask |= CIM_SET_MODE | CIM_SET_UID | CIM_SET_GID;
+	if (r >= 0)
+		r = copy_xattrs(w, id, fd, path, names, TURN_XATTRS);
+	if (r >= 0)
+		r = set_metadata(w, id, mask, st);
+	if (r >= 0)
+		r = copy_xattrs(w, id, fd, path, names, TURN_WINDOWS);
+	if (r > 0 && w->im->consistent)
+		r = set_metadata(w, id, SET_TIMES, st);
+	return MIN(r, 0);
 }
 
 /* ---- names that the image has already ---- */
@@ -337,11 +389,8 @@ static int import_regular(struct walk *w, struct level *level, const struct entr
 		return r;
 	uint64_t size = linked ? 0 : st.stx_size;
 	progress_found(&w->im->progress, size);
-	if (!linked) {
-		r = copy_xattrs(w, id, fd, NULL);
-		if (r == 0)
-			r = set_metadata(w, id, SET_TIMES, &st);
-	}
+	if (!linked)
+		r = copy_metadata(w, id, fd, NULL, SET_TIMES, &st);
 	if (r < 0)
 		return r;
 	if (size == 0) {
@@ -386,9 +435,7 @@ static int import_special(struct walk *w, struct level *level, const struct entr
 	if (!linked) {
 		/* There is no llistxattrat(2). */
 		snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", level->fd, entry->name);
-		r = copy_xattrs(w, id, -1, path);
-		if (r == 0)
-			r = set_metadata(w, id, SET_TIMES, &st);
+		r = copy_metadata(w, id, -1, path, SET_TIMES, &st);
 	}
 	if (r == 0)
 		progress_done(&w->im->progress, 0);
@@ -496,9 +543,7 @@ static void pop_level(struct walk *w)
 	struct level *level = level_at(w, w->levels->len - 1);
 
 	cim_reason_clear();
-	int r = copy_xattrs(w, level->id, level->fd, NULL);
-	if (r == 0)
-		r = set_metadata(w, level->id, SET_ALL, &level->st);
+	int r = copy_metadata(w, level->id, level->fd, NULL, SET_ALL, &level->st);
 	if (r < 0)
 		report_here(w, r);
 	else
