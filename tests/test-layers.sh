@@ -209,6 +209,14 @@ for name in base delta; do
 		"$("$CIMFS" hash "$dir/$name" | cut -d ' ' -f 1)"
 done
 
+if is_root; then
+	chmod 711 "$tmp"
+	chmod -R a+rX "$dir"
+	exported base >"$tmp/1.tar"
+	setpriv --reuid=65534 --regid=65534 --clear-groups "$CIMFS" export "$dir/base" >"$tmp/2.tar"
+	same "an export does not depend on who makes it" "$tmp/1.tar" "$tmp/2.tar"
+fi
+
 # What records of others cannot say: EA flags, other reparse points, buffers laid out otherwise.
 ok "what only our own records can say" imported own <<'END'
 pax MSWINDOWS.fileattr 1056
@@ -226,6 +234,9 @@ pax MSWINDOWS.xattr.\044LXGID @\351\003\000\000
 pax MSWINDOWS.xattr.\044LXMOD @\244\201\000\000
 pax MSWINDOWS.xattr.LX.USER.A @lxeavalue
 file hidden 1
+pax MSWINDOWS.fileattr 16
+dir .
+file .:of-the-root stream
 pax MSWINDOWS.fileattr 32
 file colon 1
 pax MSWINDOWS.fileattr 32
@@ -239,7 +250,7 @@ same "… and is the same" "$tmp/1.tar" "$tmp/2.tar"
 is "owner and mode are those among the EAs" "$("$CIMFS" ls -ln "$dir/own" hidden | cut -d ' ' -f 1-4)" \
 	"-rw-r--r-- 1 1000 1001"
 is "a colon makes a stream only of what has no records" "$(names own)" \
-	"appexec colon colon:x colon:x:y hidden needs-ea print-first"
+	".:of-the-root appexec colon colon:x colon:x:y hidden needs-ea print-first"
 is "… and its data is there" "$("$CIMFS" cat "$dir/own" colon:x)" is-a-file
 
 # ---- Linux files and Windows files ----

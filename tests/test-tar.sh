@@ -441,6 +441,20 @@ exits_with "a tree and a tar are one too many" 2 "$CIMFS" import --tar=x "$dir" 
 exits_with "neither is one too few" 2 "$CIMFS" import "$dir" n
 exits_with "--keep-going is for tars" 2 "$CIMFS" import -k "$dir" n "$tmp"
 
+"$make_tar" >"$tmp/keep.tar" <<'END'
+file f first
+pax SCHILY.acl.access wrong
+file f second
+symlink s x
+END
+exits_with "what is refused takes nothing away" 1 \
+	"$CIMFS" import -qk --tar="$tmp/keep.tar" "$dir" keeps
+is "… of what was there before" "$(content keeps f)" first
+refused "a symlink's target past what Linux reads" 's: its target is too long' <<END
+pax linkpath $(printf 't%.0s' {1..4096})
+symlink s x
+END
+
 # ---- names that fold together ----
 
 refused "two names that differ in case only" 'f: another name in the archive, "F", differs' \

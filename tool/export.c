@@ -94,6 +94,8 @@ static int run_export(const char *arg, const char *file, enum layer_use windows,
 		cim_image_unref(img);
 		return TOOL_FAILED;
 	}
+	/* Files without an owner have the same for everybody. */
+	img->view.uid = img->view.gid = 0;
 	progress_init(&progress, !quiet);
 	signals_catch();
 	cim_reason_clear();

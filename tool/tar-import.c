@@ -149,6 +149,9 @@ static int make_file(struct tar_import *ti, const struct tar_entry *e, const str
 
 	if (e->type == TAR_SYMLINK && !*e->link)
 		return cim_fail(EINVAL, "it is a symlink to nothing");
+	if (e->type == TAR_SYMLINK && strlen(e->link) > CIM_SYMLINK_MAX)
+		return cim_fail(EINVAL, "its target is too long: %zu bytes; it may have %d",
+				strlen(e->link), CIM_SYMLINK_MAX);
 	int r = tar_tree_make_room(&ti->tree, p);
 	if (r == 0)
 		r = tar_tree_touch(&ti->tree, p->dir_id);
@@ -225,7 +228,7 @@ static int make_windows_file(struct tar_import *ti, const struct tar_entry *e,
 
 static void set_owner(struct tar_import *ti, uint32_t id)
 {
-	g_string_assign(ti->owner, ti->path->str);
+	g_string_assign(ti->owner, ti->path->len ? ti->path->str : ".");
 	ti->owner_id = id;
 }
 
@@ -417,6 +420,16 @@ static void note_delta(struct tar_import *ti)
 		ti->has_deltas = true;
 }
 
+/* Before anything is taken away for it. */
+static int check_xattrs(const struct tar_entry *e)
+{
+	struct held_acl held = { 0 };
+	int r = tar_apply_xattrs(NULL, 0, e->type == TAR_DIRECTORY ? &held : NULL, e);
+
+	g_free(held.blob);
+	return r;
+}
+
 /* @p: NULL for the root */
 static int import_at(struct tar_import *ti, const struct tar_entry *e, const struct tar_place *p,
 		     struct layer_file *f)
@@ -426,6 +439,9 @@ static int import_at(struct tar_import *ti, const struct tar_entry *e, const str
 	g_string_truncate(ti->owner, 0);
 	if (e->type == TAR_LINK)
 		return import_link(ti, e, p);
+	int r = f->has_eas ? 0 : check_xattrs(e);
+	if (r < 0)
+		return r;
 	if (!f->is_windows)
 		return is_dir ? import_dir(ti, e, p) : import_file(ti, e, p);
 	note_delta(ti);

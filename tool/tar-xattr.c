@@ -20,7 +20,7 @@
 static int set_xattr(struct cim_writer *w, uint32_t id, const char *name, const void *value,
 		     size_t size)
 {
-	int r = cim_writer_set_xattr(w, id, name, value, size, 0);
+	int r = w ? cim_writer_set_xattr(w, id, name, value, size, 0) : 0;
 
 	if (r < 0 && !*cim_reason())
 		return cim_fail(-r, "its attribute %s cannot be stored: %s", name, g_strerror(-r));
@@ -31,10 +31,13 @@ static int set_xattr(struct cim_writer *w, uint32_t id, const char *name, const 
 static int set_acl(struct cim_writer *w, uint32_t id, struct held_acl *held, const char *name,
 		   const void *value, size_t size)
 {
-	if (strcmp(name, CIM_ACL_DEFAULT) != 0)
+	bool is_default = strcmp(name, CIM_ACL_DEFAULT) == 0;
+
+	if (cim_acl_check(value, size) < 0 || (is_default && !held))
+		return cim_fail(EINVAL, "its %sACL is none, or not a directory's",
+				is_default ? "default " : "");
+	if (!is_default)
 		return set_xattr(w, id, name, value, size);
-	if (!held || cim_acl_check(value, size) < 0)
-		return cim_fail(EINVAL, "its default ACL is none, or not a directory's");
 	g_free(held->blob);
 	held->blob = g_memdup2(value, size);
 	held->size = size;

@@ -16,6 +16,7 @@ struct held_acl {
 
 /**
  * tar_apply_xattrs - give a file of the image what an entry's records say
+ * @w: NULL: only look whether they are right
  * @held: takes a default ACL, instead of the file; NULL: it is no directory
  *
  * Attributes that an image has no place for are passed over, as by the import of a tree.  Returns
