@@ -253,6 +253,8 @@ is "a colon makes a stream only of what has no records" "$(names own)" \
 	".:of-the-root appexec colon colon:x colon:x:y hidden needs-ea print-first"
 is "… and its data is there" "$("$CIMFS" cat "$dir/own" colon:x)" is-a-file
 
+ok "nothing of the images is damaged" "$CIMFS" fsck "$dir"
+
 # ---- Linux files and Windows files ----
 
 ok "--windows=never takes them for Linux'" imported never --windows=never <<END

@@ -629,6 +629,8 @@ fails_with "an image that is not there" "no such image" "$CIMFS" export "$dir/no
 )
 is "a file appears under its name and no other" "$(ls -A "$tmp/left")" x.tar
 
+ok "nothing of the images is damaged" "$CIMFS" fsck "$dir"
+
 # A pipe that says nothing more: an interrupt ends the import, and leaves nothing.
 before=$(ls -A "$dir")
 mkfifo "$tmp/pipe"
