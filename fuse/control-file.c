@@ -72,7 +72,8 @@ static int check_may_write(fuse_req_t req)
 
 	/* It is the daemon that will add the files, and the system knows best what it may. */
 	if (faccessat(d->store->dirfd, ".", W_OK | X_OK, AT_EACCESS) < 0)
-		return errno == EROFS ? -EACCES : -errno; /* it is not the mount that is read-only */
+		return errno == EROFS ? -EACCES
+				      : -errno; /* it is not the mount that is read-only */
 	if (d->shared || ctx->uid == geteuid())
 		return 0;
 	if (fstat(d->store->dirfd, &dir) < 0)
@@ -119,21 +120,6 @@ static int run_create(struct cim_daemon *d, const struct fuse_ctx *ctx, const st
 		"the writer of \"%s\" is open; change writer/, then \"commit\" or \"close\"",
 		s->new_name);
 	return 0;
-}
-
-/*
- * Lets the kernel drop what it has cached under the name of a deleted image, so that the space
- * behind it becomes free.  Only there: names are looked up anew each time, and dropping one that
- * means something again already would take the directory from under a shell that went there.  Not
- * before the request is answered, and in one thread at a time: the kernel takes the root
- * directory's lock for it, and whoever has that may be waiting for an answer of ours.
- */
-static void tell_gone(struct cim_daemon *d, const char *name)
-{
-	if (!d->threaded || !g_mutex_trylock(&d->told))
-		return;
-	(void)fuse_lowlevel_notify_inval_entry(d->fuse, CIM_INO_ROOT, name, strlen(name));
-	g_mutex_unlock(&d->told);
 }
 
 static int run_commit(struct cim_daemon *d, char **ret_done)
@@ -303,8 +289,13 @@ void cim_control_write(fuse_req_t req, const char *buf, size_t size, struct fuse
 		cim_reply_result(req, r);
 	else
 		fuse_reply_write(req, size);
+	/*
+	 * So that the space behind a deleted image becomes free.  Only for those: names are looked
+	 * up anew each time, and dropping one that means something again already would take the
+	 * directory from under a shell that went there.
+	 */
 	for (guint i = 0; i < gone->len; i++)
-		tell_gone(d, g_ptr_array_index(gone, i));
+		cim_tell_gone(d, CIM_INO_ROOT, g_ptr_array_index(gone, i));
 }
 
 static char *describe_state(struct cim_daemon *d, const char *own_result)

@@ -85,6 +85,14 @@ void cim_reply_names(fuse_req_t req, struct cim_names *names, int r, size_t room
 	g_string_free(names->list, TRUE);
 }
 
+void cim_tell_gone(struct cim_daemon *d, fuse_ino_t parent, const char *name)
+{
+	if (!d->threaded || !g_mutex_trylock(&d->told))
+		return;
+	(void)fuse_lowlevel_notify_inval_entry(d->fuse, parent, name, strlen(name));
+	g_mutex_unlock(&d->told);
+}
+
 void cim_stat_fill(const struct cim_attr *attr, fuse_ino_t ino, struct stat *ret)
 {
 	*ret = (struct stat){

@@ -45,6 +45,14 @@ bool cim_xattr_is_shown(const char *name);
 /** cim_reply_names - the list, its size, or the error of the walk; clears */
 void cim_reply_names(fuse_req_t req, struct cim_names *names, int r, size_t room);
 
+/**
+ * cim_tell_gone - let the kernel drop what it has cached under a name, if that can be done now
+ *
+ * Not before the request is answered, and in one thread at a time: the kernel takes the directory's
+ * lock for it, and whoever has that may be waiting for an answer of ours.
+ */
+void cim_tell_gone(struct cim_daemon *d, fuse_ino_t parent, const char *name);
+
 /** cim_stat_fill - what stat(2) shows of a file */
 void cim_stat_fill(const struct cim_attr *attr, fuse_ino_t ino, struct stat *ret);
 

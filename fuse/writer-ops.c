@@ -729,18 +729,59 @@ static bool may_set(fuse_req_t req, const struct node *n, const char *name)
 	return cim_writer_attr(n->w, n->id, &attr) == 0 && attr.posix.uid == uid;
 }
 
+/*
+ * What Windows keeps of a file is, with an EA or a reparse buffer, also its owner, its mode and
+ * even its type.  The kernel asks for attributes again; of a file that has become another it must
+ * forget the name, or the inode that it knows is an error.
+ */
+struct xattr_change {
+	uint32_t type; /* before; 0: it is no xattr of Windows' */
+	uint32_t dir_id;
+	char name[CIM_NAME_BYTES + 1]; /* to be forgotten; empty: none */
+};
+
+static void begin_xattr_change(fuse_req_t req, const struct node *n, const char *name,
+			       struct xattr_change *ret)
+{
+	struct cim_attr attr;
+
+	ret->type = 0;
+	ret->name[0] = '\0';
+	if (cim_ntfs_xattr_is(&cim_daemon_of(req)->view, name) &&
+	    cim_writer_attr(n->w, n->id, &attr) == 0)
+		ret->type = attr.posix.mode & S_IFMT;
+}
+
+static void end_xattr_change(fuse_req_t req, const struct node *n, struct xattr_change *c, int r)
+{
+	struct cim_daemon *d = cim_daemon_of(req);
+	struct cim_attr attr;
+
+	if (c->type && r == 0)
+		(void)fuse_lowlevel_notify_inval_inode(d->fuse, ino_of(n, n->id), -1, 0);
+	if (c->type && r == 0 && cim_writer_attr(n->w, n->id, &attr) == 0 &&
+	    c->type != (attr.posix.mode & S_IFMT) &&
+	    cim_writer_name_of(n->w, n->id, &c->dir_id, c->name) < 0)
+		c->name[0] = '\0';
+	fuse_ino_t dir = ino_of(n, c->dir_id);
+	cim_reply_result(req, r);
+	leave(n);
+	if (c->name[0])
+		cim_tell_gone(d, dir, c->name);
+}
+
 static void writer_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,
 			    size_t size, int flags)
 {
+	struct xattr_change c = { 0 };
 	struct node n;
 
 	if (!enter(req, ino, &n))
 		return;
-	if (!may_set(req, &n, name))
-		fuse_reply_err(req, EPERM);
-	else
-		cim_reply_result(req, cim_writer_set_xattr(n.w, n.id, name, value, size, flags));
-	leave(&n);
+	begin_xattr_change(req, &n, name, &c);
+	int r = may_set(req, &n, name) ? cim_writer_set_xattr(n.w, n.id, name, value, size, flags)
+				       : -EPERM;
+	end_xattr_change(req, &n, &c, r);
 }
 
 static void reply_streams(fuse_req_t req, const struct node *n, size_t size)
@@ -789,15 +830,14 @@ static void writer_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 
 static void writer_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
+	struct xattr_change c = { 0 };
 	struct node n;
 
 	if (!enter(req, ino, &n))
 		return;
-	if (!may_set(req, &n, name))
-		fuse_reply_err(req, EPERM);
-	else
-		cim_reply_result(req, cim_writer_remove_xattr(n.w, n.id, name));
-	leave(&n);
+	begin_xattr_change(req, &n, name, &c);
+	int r = may_set(req, &n, name) ? cim_writer_remove_xattr(n.w, n.id, name) : -EPERM;
+	end_xattr_change(req, &n, &c, r);
 }
 
 const struct cim_kind cim_writer_kind = {

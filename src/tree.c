@@ -194,6 +194,37 @@ int cim_writer_list(struct cim_writer *w, uint32_t dir_id, cim_writer_list_fn fn
 	return r == 0 && dir ? list_changes(dir, fn, arg) : r;
 }
 
+struct search {
+	uint32_t id;
+	char *ret;
+};
+
+static int match_id(void *arg, const char *name, size_t n, uint32_t id)
+{
+	struct search *s = arg;
+
+	if (id != s->id)
+		return 0;
+	memcpy(s->ret, name, n);
+	s->ret[n] = '\0';
+	return 1;
+}
+
+int cim_writer_name_of(struct cim_writer *w, uint32_t id, uint32_t *ret_dir_id, char *ret)
+{
+	struct search s = { id, ret };
+
+	g_mutex_lock(&w->lock);
+	const struct cim_node *node = cim_node_find(w, id);
+	uint32_t dir_id = node && !node->is_stream ? node->parent_id : 0;
+	g_mutex_unlock(&w->lock);
+	int r = dir_id ? cim_writer_list(w, dir_id, match_id, &s) : -ENOENT;
+	if (r <= 0)
+		return r < 0 ? r : -ENOENT;
+	*ret_dir_id = dir_id;
+	return 0;
+}
+
 /* ---- making ---- */
 
 /* Whether a name may be given to a file. */

@@ -104,6 +104,13 @@ int cim_writer_attr(struct cim_writer *w, uint32_t id, struct cim_attr *ret);
 int cim_writer_spelling(struct cim_writer *w, uint32_t dir_id, const char *name, size_t n,
 			char *ret);
 
+/**
+ * cim_writer_name_of - a name of a file that changed, by a look through the directory that has it
+ * @ret: room for CIM_NAME_BYTES + 1 bytes, NUL-terminated
+ * Returns 0, -ENOENT, …
+ */
+int cim_writer_name_of(struct cim_writer *w, uint32_t id, uint32_t *ret_dir_id, char *ret);
+
 /** cim_writer_readlink - @ret: room for CIM_SYMLINK_MAX + 1; the length, or -EINVAL, … */
 int cim_writer_readlink(struct cim_writer *w, uint32_t id, char *ret);
 

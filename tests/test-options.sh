@@ -268,7 +268,7 @@ wanted()
 
 root=(Users ../ProgramData "../../$volume/x")
 raw=("\\??\\C:\\Users" "\\??\\C:\\ProgramData" "\\??\\$volume\\x")
-dir=(/mnt/w/c/Users /mnt/w/c/ProgramData "/mnt/w/$volume/x")
+rooted=(/mnt/w/c/Users /mnt/w/c/ProgramData "/mnt/w/$volume/x")
 for how in one all; do
 	at=$m
 	[ $how = one ] || at=$m/v2.cim
@@ -281,7 +281,7 @@ for how in one all; do
 	is "abslinks=raw ($how)" "$(links "$at")" "$(wanted "${raw[@]}")"
 	stop_cimfsd "$m"
 	"$how" symlinkroot=/mnt/w/ || exit 1
-	is "symlinkroot= ($how)" "$(links "$at")" "$(wanted "${dir[@]}")"
+	is "symlinkroot= ($how)" "$(links "$at")" "$(wanted "${rooted[@]}")"
 	stop_cimfsd "$m"
 done
 one symlinkroot=/mnt,abslinks=root || exit 1
@@ -502,6 +502,21 @@ is "dosattrib: the attributes are that" \
 ok "times are set" setfattr -n system.ntfs_crtime_be -v 0x01d5c03669050000 "$w/Windows/notepad.exe"
 fails_with "of a stale size they are not" "$inval" \
 	setfattr -n system.ntfs_crtime_be -v 0x01d5c0 "$w/Windows/notepad.exe"
+# The kernel knows the file as it was.
+touch "$w/becomes"
+ls -l "$w" >"$scratch/out"
+ok "a reparse buffer is set" \
+	setfattr -n system.ntfs_reparse_data -v 0x1d0000a008000000020000002e2e2f61 "$w/becomes"
+is "the file is a link then" "$(stat -c %F:%s "$w/becomes") $(readlink "$w/becomes")" \
+	"symbolic link:4 ../a"
+ok "it is taken away" setfattr -h -x system.ntfs_reparse_data "$w/becomes"
+is "the file is one again" "$(stat -c %F "$w/becomes")" "regular file"
+touch "$w/owned"
+ls -l "$w" >"$scratch/out"
+ok "an EA list is set: owner 7, mode 600" setfattr -n system.ntfs_ea \
+	-v 0x1400000000060400244c585549440007000000001400000000060400244c584d4f44008081000000 \
+	-- "$w/owned"
+is "owner and mode are those" "$(stat -c %u:%a "$w/owned")" 7:600
 ctl "$m" commit
 f=$m/attributes.cim/Windows/notepad.exe
 is "so they are committed" \
