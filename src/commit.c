@@ -201,7 +201,7 @@ int cim_writer_commit(struct cim_writer *w)
 	if (r != 1 && r < 0 && !visible) {
 		cim_region_unlink(w->region);
 		if (marked)
-			(void)unlinkat(w->lock_fd, mark, 0);
+			(void)cim_garbage_remove_mark(w->lock_fd, mark);
 	}
 	cim_tmpfile_close(w->lock_fd, &image);
 	w->state = r == 0 ? CIM_WRITER_COMMITTED : CIM_WRITER_FAILED;

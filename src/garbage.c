@@ -133,6 +133,23 @@ static int remove_marked(struct cim_store *store, const char *name, const struct
 	return r;
 }
 
+int cim_garbage_remove_mark(int dirfd, const char *mark)
+{
+	if (fsync(dirfd) < 0 || (unlinkat(dirfd, mark, 0) < 0 && errno != ENOENT))
+		return -errno;
+	return 0;
+}
+
+/* What every image needs, and the names from which that is known made durable: an image that a
+ * killed delete has just renamed must not come back without the data that goes now. */
+static int find_needed(struct cim_store *store, GHashTable **ret)
+{
+	if (fsync(store->dirfd) < 0)
+		return cim_fail(errno, "cannot make the image directory durable: %s",
+				g_strerror(errno));
+	return cim_references(store, NULL, ret);
+}
+
 /* Region files go before their mark, so that the next sweep goes on where this one is stopped. */
 static int sweep_one(struct cim_store *store, const char *name, GHashTable **needed)
 {
@@ -141,23 +158,25 @@ static int sweep_one(struct cim_store *store, const char *name, GHashTable **nee
 
 	if (parse_mark(name, &guid)) {
 		if (!*needed)
-			r = cim_references(store, NULL, needed);
+			r = find_needed(store, needed);
 		if (r == 0)
 			r = remove_marked(store, name, &guid, *needed);
 		if (r < 0) {
 			g_debug("\"%s\" is left for later: %s", name, cim_reason());
 			return 0;
 		}
+		r = cim_garbage_remove_mark(store->dirfd, name);
+	} else if (unlinkat(store->dirfd, name, 0) < 0 && errno != ENOENT) {
+		r = -errno;
 	}
-	if (unlinkat(store->dirfd, name, 0) == 0 || errno == ENOENT)
-		return 0;
 	/* A directory, or another user's in a sticky one: no writer's, and must not keep one out. */
-	if (errno == EISDIR || errno == EPERM || errno == EACCES) {
-		g_debug("\"%s\" is left: %s", name, g_strerror(errno));
+	if (r == -EISDIR || r == -EPERM || r == -EACCES) {
+		g_debug("\"%s\" is left: %s", name, g_strerror(-r));
 		return 0;
 	}
-	return cim_fail(errno, "cannot remove \"%s\", left by a writer that died: %s", name,
-			g_strerror(errno));
+	return r < 0 ? cim_fail(-r, "cannot remove \"%s\", left by a writer that died: %s", name,
+				g_strerror(-r))
+		     : 0;
 }
 
 int cim_garbage_sweep(struct cim_store *store)
@@ -224,12 +243,21 @@ static int collect(const struct gc *gc, char *const *names, bool leftovers)
 	return r;
 }
 
+static int sync_removal(const struct gc *gc, int lock)
+{
+	if (!gc->dry_run && fsync(lock) < 0)
+		return cim_fail(errno, "what was removed may come back after a crash: %s",
+				g_strerror(errno));
+	return 0;
+}
+
 /*
  *  1. Become the writer: none is publishing, so every region file that is needed has its image.
- *  2. Learn what every image needs; one that cannot be read ends it here.
+ *  2. fsync the directory, so that no image that a killed writer removed comes back, and learn
+ *     what every image needs; one that cannot be read ends it here.
  *  3. Remove region and object ID files that no image lists.  The order does not matter: nobody
  *     refers to them.
- *  4. Remove leftovers; a mark goes after what it stands for.
+ *  4. fsync the directory, and remove leftovers: a mark goes after what it stands for.
  *  5. fsync the directory: what was said to be gone stays so.
  */
 int cim_store_gc(struct cim_store *store, bool dry_run, cim_gc_fn fn, void *arg)
@@ -245,7 +273,7 @@ int cim_store_gc(struct cim_store *store, bool dry_run, cim_gc_fn fn, void *arg)
 	if (r == 0)
 		r = cim_lock(store->dirfd, &lock);
 	if (r == 0)
-		r = cim_references(store, NULL, &needed);
+		r = dry_run ? cim_references(store, NULL, &needed) : find_needed(store, &needed);
 	if (r == 0)
 		r = cim_store_files(store, &names);
 	if (r < 0)
@@ -253,9 +281,8 @@ int cim_store_gc(struct cim_store *store, bool dry_run, cim_gc_fn fn, void *arg)
 	gc.needed = needed;
 	r = collect(&gc, names, false);
 	if (r == 0)
+		r = sync_removal(&gc, lock);
+	if (r == 0)
 		r = collect(&gc, names, true);
-	if (r == 0 && !dry_run && fsync(lock) < 0)
-		r = cim_fail(errno, "what was removed may come back after a crash: %s",
-			     g_strerror(errno));
-	return r;
+	return r == 0 ? sync_removal(&gc, lock) : r;
 }

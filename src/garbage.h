@@ -36,6 +36,15 @@ int cim_garbage_remove_set(struct cim_store *store, const struct cim_set *set);
 void cim_garbage_mark(const struct cim_guid *guid, char ret[CIM_FILE_NAME]);
 
 /**
+ * cim_garbage_remove_mark - remove a mark when what it stood for is gone for certain
+ *
+ * Names that go reach the disk in any order, and region files without their mark would stay until
+ * somebody runs a gc.  Where that cannot be made certain (fsync(2) of the directory fails) the mark
+ * stays, for the next sweep.  Returns 0 or a negative errno.
+ */
+int cim_garbage_remove_mark(int dirfd, const char *mark);
+
+/**
  * cim_garbage_sweep - remove what dead writers left
  *
  * Files named ".cimfs…" go, and with a mark the region sets that it stands for, unless an image of
