@@ -65,18 +65,18 @@ static int check_name_free(const struct cim_writer *w)
 	return 0;
 }
 
-static int rename_image(const struct cim_writer *w, const char *mark)
+/* *ret_linked: the mark is there still. */
+static int rename_image(const struct cim_writer *w, const char *mark, bool *ret_linked)
 {
 	int r = w->replaces
 			? renameat(w->lock_fd, mark, w->lock_fd, w->new_name)
 			: renameat2(w->lock_fd, mark, w->lock_fd, w->new_name, RENAME_NOREPLACE);
 
-	/* A file system without RENAME_NOREPLACE: link() never replaces; the mark is swept if we
-	 * die here. */
+	*ret_linked = false;
+	/* A file system without RENAME_NOREPLACE: link() never replaces. */
 	if (r < 0 && !w->replaces && (errno == EINVAL || errno == ENOSYS)) {
 		r = linkat(w->lock_fd, mark, w->lock_fd, w->new_name, 0);
-		if (r == 0)
-			(void)unlinkat(w->lock_fd, mark, 0);
+		*ret_linked = r == 0;
 	}
 	if (r < 0)
 		return cim_fail(errno, "cannot name the image \"%s\": %s", w->new_name,
@@ -91,6 +91,7 @@ static int rename_image(const struct cim_writer *w, const char *mark)
 static int publish(struct cim_writer *w, struct cim_tmpfile *image, const char *mark,
 		   bool *ret_mark, bool *ret_visible)
 {
+	bool linked;
 	int r = cim_tmpfile_link(w->lock_fd, image, mark);
 
 	if (r < 0)
@@ -107,13 +108,16 @@ static int publish(struct cim_writer *w, struct cim_tmpfile *image, const char *
 	r = sync_fd(w->lock_fd, "the image directory");
 	if (r < 0 || (r = after(CIM_COMMIT_LINKS_SYNCED)))
 		return r;
-	r = rename_image(w, mark);
+	r = rename_image(w, mark, &linked);
 	if (r < 0)
 		return r;
 	*ret_visible = true;
 	if ((r = after(CIM_COMMIT_RENAMED)))
 		return r;
 	r = sync_fd(w->lock_fd, "the image directory");
+	/* Not before: on disk it may go before the image's name is there.  A sweep takes it, too. */
+	if (r == 0 && linked)
+		(void)unlinkat(w->lock_fd, mark, 0);
 	return r < 0 ? r : after(CIM_COMMIT_DONE);
 }
 

@@ -71,7 +71,7 @@ static void check_state(void *arg, const struct crash_state *s)
 	if (!one_in(s, 12, sweep->one_in))
 		return;
 	/* What the next writer does in one state of so many is a trace of its own. */
-	bool wants = !sweep->nested && one_in(s, 8, (uint32_t)test_rounds(250, 4));
+	bool wants = !sweep->nested && one_in(s, 8, (uint32_t)test_rounds(250, 30));
 	char *wrong = crash_check(sweep->checker, s, sweep->may, wants ? &sequel : NULL);
 
 	count_state(s);
@@ -92,7 +92,7 @@ static void sweep_models(struct sweep *sweep, const struct trace *t)
 
 	for (int model = CRASH_STRICT; model <= CRASH_ORDERED; model++) {
 		sweep->model = models[model];
-		crash_states(t, (enum crash_model)model, (unsigned int)test_rounds(1, 3), seen,
+		crash_states(t, (enum crash_model)model, (unsigned int)test_rounds(1, 2), seen,
 			     check_state, sweep);
 	}
 }
@@ -127,7 +127,8 @@ START_TEST(power_cut_keeps_what_is_committed_and_nothing_half)
 	struct trace *t = crash_work_trace(work, lack, &may);
 
 	sweep.may = may;
-	sweep.one_in = (uint32_t)test_rounds(lack == CRASH_LACK_NONE ? 1 : 16, 1);
+	sweep.one_in = (uint32_t)test_rounds(lack == CRASH_LACK_NONE ? 1 : 16,
+					     lack == CRASH_LACK_NONE ? 1 : 4);
 	sweep_models(&sweep, t);
 	ck_assert_msg(sweep.n_bad == 0, "%s (%d): %u of %u states are bad; %s", work->name,
 		      (int)lack, sweep.n_bad, sweep.n, sweep.first);

@@ -14,7 +14,7 @@ core=$top_builddir/.libs/libcimcore.a
 harmless='
 	__ctype_b_loc __ctype_tolower_loc __ctype_toupper_loc __errno_location __isoc99_sscanf __stack_chk_fail __tls_get_addr abort free
 	getegid geteuid getgid getuid gmtime_r localtime_r
-	__popcountdi2 bsearch memchr memcmp memcpy memmove memset qsort snprintf sprintf strcasecmp strcat strchr strcmp strcpy strcspn
+	__popcountdi2 bsearch memchr memcmp memcpy memmove memrchr memset qsort snprintf sprintf strcasecmp strcat strchr strcmp strcpy strcspn
 	strlen strncasecmp strncmp strnlen strrchr strspn strstr strtol strtoul strtoull vsnprintf
 	pthread_mutex_lock pthread_mutex_unlock pthread_once
 	closedir munmap rewinddir sigaction sigemptyset signal sysconf'
@@ -26,8 +26,10 @@ harmless="$harmless fstatat fstatat64 posix_fadvise posix_fadvise64"
 glib_io='^g_(file_|dir_|open|fopen|creat|unlink|remove|rename|rmdir|mkdir|stat|lstat|access|spawn)'
 harmless="$harmless g_file_get_contents"
 
-"$NM" -u "$core" | awk '$1 == "U" { print $2 }' | sort -u >"$scratch/called"
-"$NM" --defined-only "$core" | awk 'NF == 3 { print $3 }' | sort -u >"$scratch/own"
+# shellcheck disable=SC2086
+$NM -u "$core" | awk '$1 == "U" { print $2 }' | sort -u >"$scratch/called"
+# shellcheck disable=SC2086
+$NM --defined-only "$core" | awk 'NF == 3 { print $3 }' | sort -u >"$scratch/own"
 sed -n 's/^--wrap=//p' "$top_srcdir/tests/syscalls.wrap" | sort -u >"$scratch/wrapped"
 # shellcheck disable=SC2086
 printf '%s\n' $harmless | sort -u >"$scratch/harmless"
