@@ -510,7 +510,7 @@ ok "a reparse buffer is set" \
 is "the file is a link then" "$(stat -c %F:%s "$w/becomes") $(readlink "$w/becomes")" \
 	"symbolic link:4 ../a"
 ok "it is taken away" setfattr -h -x system.ntfs_reparse_data "$w/becomes"
-is "the file is one again" "$(stat -c %F "$w/becomes")" "regular file"
+is "the file is one again" "$(stat -c %F "$w/becomes")" "regular empty file"
 touch "$w/owned"
 ls -l "$w" >"$scratch/out"
 ok "an EA list is set: owner 7, mode 600" setfattr -n system.ntfs_ea \
