@@ -203,6 +203,9 @@ quietly close
 refused "delete of what is not there" "delete none.cim" "$noent" none.cim
 refused "delete of what is no image" "delete notes.txt" "$corrupt" notes.txt
 ok "which stays" test -f "$d/notes.txt"
+refused "delete beside an image that cannot be read" "delete other.cim" "$corrupt" bad.cim
+ok "which may need what it has" test -f "$d/other.cim"
+mv "$d/bad.cim" "$scratch/"
 
 # N is looked for again at commit.
 quietly "create new=late.cim"
@@ -294,6 +297,7 @@ stop_cimfsd "$m2"
 
 quietly "create existing=other.cim"
 quietly close
+mv "$scratch/bad.cim" "$d/"
 (cd "$d" && sha256sum --quiet -c "$scratch/before") >"$scratch/out" 2>&1
 is "but for the image that was overwritten no file was changed by any of this" \
 	"$(sed 's/: .*//' "$scratch/out" | grep -v 'sha256sum' | grep -v -e other.cim -e region_ -e objectid_)" ""
