@@ -14,7 +14,7 @@ layers=(
 	"fsck fsck-data fsck-entry fsck-image fsck-private fsck-tree treehash"
 	"content"
 	"writer node tree create data streams stream-node xattr winmeta order parents encode commit"
-	"cimfs hresult api api-maintain api-result"
+	"cimfs hresult api api-maintain api-read api-result api-write"
 	"fuse/ tool/"
 )
 

@@ -205,7 +205,7 @@ static void check_ea(struct file *f, const struct cim_ea *ea)
 		f->mode = cim_load32(ea->value);
 	} else if (is_links) {
 		f->n_links = cim_load32(ea->value);
-		if (f->n_links == 0)
+		if ((f->n_links & ~CIM_LINKS_AT_LEAST) == 0)
 			damage(f, "link-count", f->e.ea_off, "its link count is 0");
 	}
 }
@@ -327,9 +327,10 @@ static void check_names(struct file *f)
 	}
 	if (f->e.data.type == CIM_STREAM_LINKS)
 		return;
-	if (f->n_links > 0 && f->n_links != f->n_names)
+	if (f->n_links & CIM_LINKS_AT_LEAST ? (f->n_links & ~CIM_LINKS_AT_LEAST) > f->n_names
+					    : f->n_links > 0 && f->n_links != f->n_names)
 		damage(f, "link-count", f->e.ea_off, "it says that it has %u names, and has %u",
-		       f->n_links, f->n_names);
+		       f->n_links & ~CIM_LINKS_AT_LEAST, f->n_names);
 	else if (f->n_links == 0 && f->n_names > 1 && f->has_mode)
 		note(f, "link-count", f->e.ea_off, "it has %u names, and no $CIMLINKS says so",
 		     f->n_names);

@@ -172,12 +172,13 @@ void cim_posix_decode(const struct cim_entry *e, const void *ea, size_t ea_size,
 {
 	struct lx lx = collect(ea, ea_size);
 	uint32_t type = file_type(e, &lx, rp);
+	uint32_t n_links = lx.n_links & ~CIM_LINKS_AT_LEAST;
 	bool is_device = type == S_IFCHR || type == S_IFBLK;
 
 	*ret = (struct cim_posix){
 		.mode = type,
-		.n_links = type == S_IFDIR || lx.n_links == 0 ? 1 : lx.n_links,
-		.counted = lx.has_links ? lx.n_links > 0 : lx.has_mode,
+		.n_links = type == S_IFDIR || n_links == 0 ? 1 : n_links,
+		.counted = lx.has_links ? n_links > 0 && n_links == lx.n_links : lx.has_mode,
 	};
 	if (lx.uid != CIM_ID_INVALID) {
 		ret->uid = lx.uid;
@@ -282,8 +283,9 @@ int cim_posix_encode(const struct cim_posix *p, const void *rest, size_t rest_si
 	/* First, so that what is behind it is a list by itself: cim_file_windows(). */
 	if (!S_ISDIR(p->mode) && p->counted && p->n_links > 1)
 		r = add_number(ret, CIM_EA_LINKS, p->n_links);
-	else if (!S_ISDIR(p->mode) && !p->counted && (p->stored & CIM_POSIX_MODE))
-		r = add_number(ret, CIM_EA_LINKS, 0);
+	else if (!S_ISDIR(p->mode) && !p->counted &&
+		 (p->n_links > 1 || (p->stored & CIM_POSIX_MODE)))
+		r = add_number(ret, CIM_EA_LINKS, CIM_LINKS_AT_LEAST | p->n_links);
 	if (r == 0 && (p->stored & CIM_POSIX_UID))
 		r = add_number(ret, CIM_EA_UID, p->uid);
 	if (r == 0 && (p->stored & CIM_POSIX_GID))

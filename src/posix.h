@@ -5,8 +5,8 @@
  * The mapping is metadata.md §10: owner, mode and device in the EAs $LXUID, $LXGID, $LXMOD, $LXDEV
  * (WSL's), the type repeated by the reparse tag, and what has no EA is synthesised.  The format
  * counts no links, so a file with more than one name carries its count in an EA of our own,
- * $CIMLINKS (u32); a file without it has one.  0 is for a file from elsewhere that has got a mode
- * here: it has one name or more.
+ * $CIMLINKS (u32); a file without it has one.  Files from elsewhere have names that nobody has
+ * counted: what is then known of them here is marked as a part, with CIM_LINKS_AT_LEAST.
  */
 #ifndef CIM_POSIX_H
 #define CIM_POSIX_H
@@ -26,6 +26,8 @@
 #define CIM_EA_LINKS "$CIMLINKS"
 #define CIM_EA_OLD   "LXATTRB" /* WSL 1's LxFs: all of an inode; read, and not written */
 
+#define CIM_LINKS_AT_LEAST 0x80000000u /* in $CIMLINKS: there may be more names */
+
 #define CIM_POSIX_EAS_MAX 128 /* bytes that the five take at most: 3 * 20 + 24 + 24, rounded up */
 
 #define CIM_ID_INVALID 0xFFFFFFFFu /* as $LXUID or $LXGID: not stored */
@@ -43,8 +45,8 @@ struct cim_posix {
 	uint32_t uid, gid;
 	uint32_t major, minor;
 	uint32_t n_links;
-	bool counted; /* n_links is all of its names: $CIMLINKS says so, or $LXMOD does, which is
-			 written by who counts */
+	bool counted;   /* n_links is all of its names: $CIMLINKS says so, or $LXMOD does, which is
+			   written by who counts */
 	bool has_times; /* of old WSL's own, which the entry's are not; ticks */
 	uint64_t accessed, written, changed;
 };
@@ -57,7 +59,7 @@ struct cim_posix {
  *
  * The type: a known reparse tag; a link table as default stream; ntfs3's special files ($LXMOD
  * alone, size 0); old WSL's (LXATTRB; a symlink's target is its data); else a regular file.  Mode,
- * owner, group and device each: its $LX EA (the mode if its type is that type), else LXATTRB.  Times
+ * owner, group and device each: its $LX EA (the mode if its type is that type), else LXATTRB. Times
  * are LXATTRB's while no $LX EA says that someone else has written the file.
  * What is not stored, and does not follow from what is, is 0.
  */

@@ -337,6 +337,11 @@ int cim_stream_writer_add(struct cim_stream_writer *s, const void *buf, size_t s
 	return 0;
 }
 
+int cim_stream_writer_error(const struct cim_stream_writer *s)
+{
+	return s->error;
+}
+
 /* What was never written is a hole, and counts in the digest as the zeros that it reads as. */
 static int end_large(struct cim_stream_writer *s, struct cim_stored *ret)
 {

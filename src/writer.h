@@ -272,6 +272,9 @@ int cim_stream_writer_open(struct cim_writer *w, uint32_t id, const char *stream
  * the stream stays zeros */
 int cim_stream_writer_add(struct cim_stream_writer *s, const void *buf, size_t size);
 
+/** cim_stream_writer_error - what has kept it from being stored, or 0 */
+int cim_stream_writer_error(const struct cim_stream_writer *s);
+
 /** cim_stream_writer_close - also what cim_stream_writer_add() has failed with; takes NULL */
 int cim_stream_writer_close(struct cim_stream_writer *s);
 
