@@ -238,7 +238,7 @@ if is_root && mount --bind "$d" "$m2" 2>"$scratch/out"; then
 	new_dir; m3=$dir
 	start_cimfsd "$m2" "$m3"
 	ok "images of a read-only file system can be read" cmp "$tmp/tree/file" "$m3/base.cim/file"
-	fails_with "and requests are refused" "Read-only file system" ctl "$m3" "create new=x.cim"
+	fails_with "and requests are refused, as to who may not add files" "Permission denied" ctl "$m3" "create new=x.cim"
 	stop_cimfsd "$m3"
 	umount "$m2"
 else
