@@ -515,11 +515,192 @@ START_TEST(random_names_come_back_from_an_image)
 }
 END_TEST
 
+/* ---- random metadata ---- */
+
+#define N_METAS 10000
+
+struct random_meta {
+	GByteArray *eas, *reparse, *sd;
+	uint32_t attributes;
+};
+
+static void put_random(GByteArray *to, struct test_random *r, size_t n)
+{
+	for (; n > 0; n--) {
+		uint8_t byte = (uint8_t)test_random_next(r);
+
+		g_byte_array_append(to, &byte, 1);
+	}
+}
+
+static void put_number(GByteArray *to, uint64_t value, size_t size)
+{
+	size_t at = to->len;
+
+	win_zeros(to, size);
+	win_put(to, at, value, size);
+}
+
+static void random_eas(struct test_random *r, GByteArray *to)
+{
+	uint64_t n = test_random_below(r, 5);
+	/* Now and then one that is nearly as large as a list may be. */
+	size_t large = test_random_below(r, 500) ? 40 : 60000;
+
+	for (uint64_t i = 0; i < n; i++) {
+		g_autoptr(GByteArray) value = g_byte_array_new();
+		char name[32];
+
+		g_snprintf(name, sizeof(name), "N%u.%llx", (unsigned int)i,
+			   (unsigned long long)test_random_next(r));
+		put_random(value, r, 1 + test_random_below(r, i == 0 ? large : 40));
+		win_ea(to, test_random_below(r, 4) ? 0 : 0x80, name, value->data, value->len,
+		       i == n - 1);
+	}
+}
+
+static void random_sid(struct test_random *r, GByteArray *to)
+{
+	uint32_t n = (uint32_t)test_random_below(r, 16);
+
+	put_number(to, 1 | n << 8, 2);
+	put_random(to, r, 6 + 4 * n);
+}
+
+static void random_sd(struct test_random *r, GByteArray *to)
+{
+	uint64_t n = test_random_below(r, 5);
+	size_t acl = 20;
+
+	put_number(to, 0x80040001u, 4);
+	win_zeros(to, 16);
+	put_number(to, 2, 8);
+	for (uint64_t i = 0; i < n; i++) {
+		size_t ace = to->len;
+
+		put_number(to, test_random_below(r, 3) | (test_random_next(r) & 0x1F) << 8, 4);
+		put_random(to, r, 4);
+		random_sid(r, to);
+		win_put(to, ace + 2, to->len - ace, 2);
+	}
+	win_put(to, acl + 2, to->len - acl, 2);
+	win_put(to, acl + 4, n, 2);
+	win_put(to, 16, acl, 4);
+	for (size_t at = 4; at <= 8; at += 4) {
+		if (!test_random_below(r, 4))
+			continue;
+		win_put(to, at, to->len, 4);
+		random_sid(r, to);
+	}
+}
+
+static void random_reparse(struct test_random *r, GByteArray *to)
+{
+	uint8_t buf[CIM_REPARSE_MAX];
+	char target[256];
+	size_t n = test_random_below(r, 50) ? test_random_below(r, 200) : CIM_REPARSE_MAX - 24;
+	int size = 0;
+
+	switch (test_random_below(r, 5)) {
+	case 0: /* none */
+		return;
+	case 1: /* a vendor's: with a GUID */
+		put_number(to, 1 + test_random_below(r, 0x7FFFFFFF), 4);
+		put_number(to, n, 4);
+		put_random(to, r, 16 + n);
+		return;
+	case 2: /* of Microsoft's, and unknown */
+		put_number(to, 0x8000F000u + test_random_below(r, 0xF00), 4);
+		put_number(to, n, 4);
+		put_random(to, r, n);
+		return;
+	case 3:
+		(void)random_name(r, target);
+		size = cim_reparse_lx_symlink(target, buf);
+		break;
+	default:
+		(void)random_name(r, target);
+		size = cim_reparse_symlink(target, buf);
+	}
+	if (size > 0)
+		g_byte_array_append(to, buf, (guint)size);
+}
+
+static void random_meta(struct test_random *r, struct random_meta *m)
+{
+	g_byte_array_set_size(m->eas, 0);
+	g_byte_array_set_size(m->reparse, 0);
+	g_byte_array_set_size(m->sd, 0);
+	random_eas(r, m->eas);
+	random_reparse(r, m->reparse);
+	random_sd(r, m->sd);
+	m->attributes = (uint32_t)test_random_next(r) & 0x27;
+}
+
+static void check_bytes(const char *what, int number, const void *got, size_t size,
+			const GByteArray *want)
+{
+	ck_assert_msg(size == want->len && (size == 0 || memcmp(got, want->data, size) == 0),
+		      "%s of file %d came back as another: %zu bytes of %u", what, number, size,
+		      want->len);
+}
+
+START_TEST(random_metadata_comes_back_from_an_image)
+{
+	uint64_t seed = test_seed(20261126);
+	struct test_random r = { seed };
+	struct random_meta m = { g_byte_array_new(), g_byte_array_new(), g_byte_array_new(), 0 };
+	struct cim_writer *w = open_writer(NULL, "a.cim");
+	char name[16];
+
+	printf("# seed %llu\n", (unsigned long long)seed);
+	for (int i = 0; i < N_METAS; i++) {
+		random_meta(&r, &m);
+		const struct cim_winmeta meta = {
+			.attributes = m.attributes,
+			.sd = m.sd->data,
+			.sd_size = m.sd->len,
+			.reparse = m.reparse->data,
+			.reparse_size = m.reparse->len,
+			.eas = m.eas->data,
+			.eas_size = m.eas->len,
+		};
+		g_snprintf(name, sizeof(name), "%05d", i);
+		int err = cim_writer_set_windows(w, make_file(w, name, S_IFREG | 0644),
+						 CIM_WIN_ATTRIBUTES | CIM_WIN_SECURITY |
+							 CIM_WIN_REPARSE | CIM_WIN_EAS,
+						 &meta);
+		ck_assert_msg(err == 0, "file %d: %s", i, cim_reason());
+	}
+	commit(w);
+
+	struct cim_image *img = open_image("a.cim");
+	r.state = seed;
+	for (int i = 0; i < N_METAS; i++) {
+		struct cim_winmeta meta;
+
+		random_meta(&r, &m);
+		g_snprintf(name, sizeof(name), "%05d", i);
+		struct cim_entry e = image_entry(img, name);
+		ck_assert_int_eq(cim_file_windows(img, &e, &meta), 0);
+		check_bytes("the EA list", i, meta.eas, meta.eas_size, m.eas);
+		check_bytes("the reparse buffer", i, meta.reparse, meta.reparse_size, m.reparse);
+		check_bytes("the descriptor", i, meta.sd, meta.sd_size, m.sd);
+		uint32_t want = m.attributes | (m.reparse->len ? CIM_ATTRIBUTE_REPARSE_POINT : 0);
+		ck_assert_uint_eq(meta.attributes, want ? want : CIM_ATTRIBUTE_NORMAL);
+	}
+	cim_image_unref(img);
+	g_byte_array_unref(m.eas);
+	g_byte_array_unref(m.reparse);
+	g_byte_array_unref(m.sd);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("ntfs-xattr");
 	TCase *tc = tcase_create("ntfs-xattr");
-	TCase *names = tcase_create("names");
+	TCase *random = tcase_create("random");
 
 	tcase_add_checked_fixture(tc, setup_dir, teardown_dir);
 	tcase_add_test(tc, what_is_set_is_in_the_image);
@@ -532,10 +713,11 @@ static Suite *suite(void)
 	tcase_add_test(tc, reparse_buffer_makes_the_type);
 	tcase_add_test(tc, mount_point_is_a_directory_on_windows);
 	tcase_add_test(tc, xattr_that_is_a_stream_stays_one);
-	tcase_add_checked_fixture(names, setup_dir, teardown_dir);
-	tcase_add_test(names, random_names_come_back_from_an_image);
+	tcase_add_checked_fixture(random, setup_dir, teardown_dir);
+	tcase_add_test(random, random_names_come_back_from_an_image);
+	tcase_add_test(random, random_metadata_comes_back_from_an_image);
 	suite_add_tcase(s, tc);
-	suite_add_tcase(s, names);
+	suite_add_tcase(s, random);
 	return s;
 }
 
