@@ -169,6 +169,52 @@ ROWS
 			jq -r '.[] | select(.name == "download.zip") | "\(.attributes) \(.streams | length)"')" \
 		"32 5"
 done
+"$CIMFS" stat "$dir/v2.cim" Users/Public/relative eas/foreign >"$tmp/got"
+cat >"$tmp/want" <<EOF
+path: Users/Public/relative
+id: $(tool v2.cim Users/Public/relative .id), in directory $(tool v2.cim Users/Public .id)
+type: symlink
+target: ../a
+size: 4
+blocks: 0
+links: 1
+mode: 0777 (lrwxrwxrwx)
+uid: ${me%:*}
+gid: ${me#*:}
+accessed: 2020-01-01 00:00:13.1234570 +0000
+modified: 2020-01-01 00:00:13.1234568 +0000
+changed: 2020-01-01 00:00:13.1234569 +0000
+created: 2020-01-01 00:00:13.1234567 +0000
+attributes: 0x00000400 REPARSE_POINT
+reparse: 0xA000000C SYMLINK, 36 bytes
+data: data, 0 bytes
+
+path: eas/foreign
+id: $(tool v2.cim eas/foreign .id), in directory $(tool v2.cim eas .id)
+type: file
+size: 0
+blocks: 0
+links: 1
+mode: 0755 (-rwxr-xr-x)
+uid: ${me%:*}
+gid: ${me#*:}
+accessed: 2020-01-01 00:00:19.1234570 +0000
+modified: 2020-01-01 00:00:19.1234568 +0000
+changed: 2020-01-01 00:00:19.1234569 +0000
+created: 2020-01-01 00:00:19.1234567 +0000
+attributes: 0x00000080 NORMAL
+ea: \$KERNEL.PURGE.X, flags 0x80, 3 bytes: 010203
+ea: COMMENT, flags 0x00, 5 bytes: 706c6169 6e
+data: data, 0 bytes
+EOF
+same "stat says in text what there is" "$tmp/got" "$tmp/want"
+exits_with "stat of a file that is not there fails, and goes on" 1 \
+	"$CIMFS" stat --json "$dir/v2.cim" nowhere eas
+exits_with "stat without a path is wrong usage" 2 "$CIMFS" stat "$dir/v2.cim"
+fails_with "cat of a stream that is not there says so" 'has no stream "nix"' \
+	"$CIMFS" cat --stream=nix "$dir/v2.cim" eas
+is "cat reads the stream of a directory" \
+	"$("$CIMFS" cat --stream="on a directory" "$dir/v2.cim" Users/Public)" yes
 like "ls shows attributes and streams where asked" \
 	"$("$CIMFS" ls -l --attributes --streams "$dir/v2.cim" Users/Public | tr '\n' '~')" \
 	'^----A-- -rwxr-xr-x .* download\.zip~ +100000 +download\.zip:big~'
