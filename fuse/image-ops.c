@@ -233,6 +233,7 @@ static int gather(const struct cim_image *img, const struct cim_stream *s, uint6
 		  size_t size, struct iovec *iov)
 {
 	static char zeros[ZEROS];
+	uint64_t from = off, all = size;
 	int count = 0;
 
 	while (size > 0) {
@@ -252,7 +253,7 @@ static int gather(const struct cim_image *img, const struct cim_stream *s, uint6
 		off += n;
 		size -= n;
 	}
-	int r = s->sparse ? 0 : cim_image_check(img, s->off);
+	int r = cim_stream_check(img, s, from, all);
 	return r < 0 ? r : count;
 }
 

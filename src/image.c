@@ -305,12 +305,34 @@ int cim_image_bytes(const struct cim_image *img, uint64_t off, uint64_t size, co
 	return 0;
 }
 
-int cim_image_check(const struct cim_image *img, uint64_t off)
+/* The name of the file with a region index that the image has. */
+static void name_of_region(const struct cim_image *img, uint32_t index, char ret[CIM_FILE_NAME])
 {
-	if (cim_mapping_damaged(img->region[cim_off_region(off)]))
+	uint32_t i = 0;
+
+	while (index >= img->sets[i].n_regions)
+		index -= img->sets[i++].n_regions;
+	cim_region_name(&img->sets[i].guid, index, ret);
+}
+
+int cim_image_check(const struct cim_image *img, uint64_t off, uint64_t size)
+{
+	uint32_t index = cim_off_region(off);
+	char name[CIM_FILE_NAME];
+
+	/* What was read to get here may have changed meanwhile. */
+	if (index >= img->n_region_files)
+		return cim_fail(CIM_ECORRUPT, "region offset %#" PRIx64 " names region %u of %u",
+				off, index, img->n_region_files);
+	const struct cim_mapping *m = img->region[index];
+	bool is_last = img->store && cim_mapping_ends_with(m, cim_off_byte(off), size);
+	if (is_last)
+		name_of_region(img, index, name);
+	if (!cim_mapping_check(m, cim_off_byte(off), size, is_last ? img->store->dirfd : -1,
+			       is_last ? name : NULL))
 		return cim_fail(EIO,
 				"region file %u of image \"%s\" was cut off while it was in use",
-				cim_off_region(off), img->name);
+				index, img->name);
 	return 0;
 }
 
@@ -351,7 +373,7 @@ int cim_image_entry(const struct cim_image *img, uint32_t id, struct cim_entry *
 	if (r == 0)
 		r = cim_entry_parse(p + (size_t)k * t.entry_size, t.entry_size, ret);
 	if (r == 0)
-		r = cim_image_check(img, t.off);
+		r = cim_image_check(img, t.off + (uint64_t)k * t.entry_size, t.entry_size);
 	return r;
 }
 

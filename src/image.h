@@ -92,8 +92,11 @@ int cim_image_bytes(const struct cim_image *img, uint64_t off, uint64_t size, co
 int cim_image_span(const struct cim_image *img, uint64_t off, const uint8_t **ret,
 		   uint64_t *ret_size);
 
-/** cim_image_check - after bytes at @off were used: 0, or -EIO if the file was cut off under us */
-int cim_image_check(const struct cim_image *img, uint64_t off);
+/**
+ * cim_image_check - after @size bytes at @off were used: whether they were there
+ * Returns 0, -EIO if the file was cut off under us, or -CIM_ECORRUPT (no such region).
+ */
+int cim_image_check(const struct cim_image *img, uint64_t off, uint64_t size);
 
 /** cim_image_table - the file table with index @i < fs.n_tables */
 int cim_image_table(const struct cim_image *img, uint32_t i, struct cim_table *ret);

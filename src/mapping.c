@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "error.h"
 #include "util.h"
@@ -29,7 +30,7 @@ static _Atomic(struct slot *) slots;
 static struct slot *free_slots; /* under slots_lock: an image may map 65,536 files */
 static pthread_mutex_t slots_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t guard_once = PTHREAD_ONCE_INIT;
-static long page_size;
+static long page_size = 4096; /* asked for with the first mapping */
 
 static void on_sigbus(int sig, siginfo_t *info, void *context)
 {
@@ -100,7 +101,8 @@ int cim_open_regular(int dirfd, const char *name, int *ret_fd)
 	if (fd < 0 && errno == ELOOP)
 		return cim_fail(CIM_ECORRUPT, "\"%s\" is a symbolic link, which is not followed",
 				name);
-	if (fd < 0 && (errno == ENXIO || errno == ENODEV)) /* a socket; a device that is not there */
+	if (fd < 0 &&
+	    (errno == ENXIO || errno == ENODEV)) /* a socket; a device that is not there */
 		return cim_fail(CIM_ECORRUPT, "\"%s\" is no regular file", name);
 	if (fd < 0)
 		return cim_fail(errno, "\"%s\": %s", name, g_strerror(errno));
@@ -130,6 +132,8 @@ int cim_mapping_open(int dirfd, const char *name, struct cim_mapping *ret)
 		return cim_fail(errno, "cannot map \"%s\": %s", name, g_strerror(errno));
 	ret->data = data;
 	ret->size = (size_t)st.st_size;
+	ret->dev = st.st_dev;
+	ret->ino = st.st_ino;
 	r = register_mapping(ret);
 	if (r < 0) {
 		cim_mapping_close(ret);
@@ -138,6 +142,48 @@ int cim_mapping_open(int dirfd, const char *name, struct cim_mapping *ret)
 	if ((uint64_t)st.st_blocks * 512 < (uint64_t)st.st_size)
 		ret->fd = cim_steal_fd(&fd);
 	return 0;
+}
+
+/* Where the page behind these bytes begins. */
+static uint64_t next_page(uint64_t at, uint64_t size)
+{
+	uint64_t page = (uint64_t)page_size;
+
+	return (at + size + page - 1) / page * page;
+}
+
+bool cim_mapping_ends_with(const struct cim_mapping *m, uint64_t at, uint64_t size)
+{
+	return next_page(at, size) >= m->size;
+}
+
+/* Whether it is time to ask for the file's length; once for all threads. */
+static bool is_due(struct cim_mapping *m)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	int64_t ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return atomic_exchange_explicit(&m->looked, ms, memory_order_relaxed) != ms;
+}
+
+bool cim_mapping_check(const struct cim_mapping *m, uint64_t at, uint64_t size, int dirfd,
+		       const char *name)
+{
+	struct cim_mapping *known = (struct cim_mapping *)(uintptr_t)m; /* what is known of it */
+	uint64_t next = next_page(at, size);
+	struct stat st;
+
+	if (cim_mapping_damaged(m))
+		return false;
+	if (next < m->size) {
+		(void)*(const volatile uint8_t *)(m->data + next);
+		return !cim_mapping_damaged(m);
+	}
+	if (name && is_due(known) && fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    st.st_dev == m->dev && st.st_ino == m->ino && (uint64_t)st.st_size < m->size)
+		atomic_store(&known->damaged, true);
+	return !cim_mapping_damaged(m);
 }
 
 void cim_mapping_close(struct cim_mapping *m)

@@ -100,6 +100,22 @@ static uint64_t allocated(const struct cim_image *img, const struct cim_stream *
 	return sum;
 }
 
+/* Where the EAs and the reparse buffer were cut off, the file is not plainer but unreadable. */
+static int check_metadata(const struct cim_image *img, const struct cim_entry *e)
+{
+	const uint8_t *p;
+	size_t size;
+	int r = 0;
+
+	cim_file_eas(img, e, &p, &size);
+	if (size > 0)
+		r = cim_image_check(img, e->ea_off, size);
+	cim_file_reparse(img, e, &p, &size);
+	if (r == 0 && p)
+		r = cim_image_check(img, e->reparse_off, 2 + size);
+	return r;
+}
+
 int cim_file_attr_stored(const struct cim_image *img, uint32_t id, const struct cim_entry *e,
 			 struct cim_attr *ret)
 {
@@ -144,7 +160,7 @@ int cim_file_attr_stored(const struct cim_image *img, uint32_t id, const struct 
 		ret->size = 0;
 		ret->blocks = 0;
 	}
-	return 0;
+	return check_metadata(img, e);
 }
 
 int cim_file_attr_of(const struct cim_image *img, uint32_t id, const struct cim_entry *e,
@@ -260,7 +276,7 @@ int cim_dir_links(const struct cim_image *img, const struct cim_entry *e, struct
 	int r = cim_image_bytes(img, e->data.off, e->data.size, &p);
 	if (r == 0)
 		r = cim_links_parse(p, e->data.size, CIM_LINK_ID, ret);
-	return r < 0 ? r : cim_image_check(img, e->data.off);
+	return r < 0 ? r : cim_image_check(img, e->data.off, e->data.size);
 }
 
 /*
@@ -368,7 +384,7 @@ int cim_dir_lookup(const struct cim_image *img, uint32_t dir_id, const char *nam
 	if (r == 0)
 		return -ENOENT;
 	*ret_id = cim_links_id(&l, i);
-	return cim_image_check(img, e.data.off);
+	return cim_image_check(img, e.data.off, e.data.size);
 }
 
 /* A walk along a path; symlinks are spliced into what is left of it. */
@@ -528,20 +544,26 @@ int cim_stream_span(const struct cim_image *img, const struct cim_stream *s, uin
 	return 0;
 }
 
-/* After a stream was read: whether its bytes were there, which a PE image has in two places. */
-static int check_stream(const struct cim_image *img, const struct cim_stream *s)
+int cim_stream_check(const struct cim_image *img, const struct cim_stream *s, uint64_t off,
+		     uint64_t size)
 {
 	const uint8_t *p;
 	uint64_t n;
 	struct cim_pe pe;
-	int r = s->sparse ? 0 : cim_image_check(img, s->off);
 
-	if (r < 0 || s->type != CIM_STREAM_PE)
-		return r;
-	r = cim_image_span(img, s->off, &p, &n);
+	if (s->sparse)
+		return 0;
+	if (s->type != CIM_STREAM_PE)
+		return cim_image_check(img, s->off + off, size);
+	/* A PE image has its bytes in two places. */
+	int r = cim_image_span(img, s->off, &p, &n);
 	if (r == 0)
 		r = cim_pe_parse(p, n, &pe);
-	return r < 0 ? r : cim_image_check(img, pe.data_off);
+	if (r == 0)
+		r = cim_image_check(img, s->off,
+				    sizeof(struct cim_pe_disk) +
+					    pe.n_mappings * sizeof(struct cim_pe_mapping_disk));
+	return r < 0 ? r : cim_image_check(img, pe.data_off, pe.data_size);
 }
 
 ssize_t cim_stream_read(const struct cim_image *img, const struct cim_stream *s, uint64_t off,
@@ -566,7 +588,7 @@ ssize_t cim_stream_read(const struct cim_image *img, const struct cim_stream *s,
 			memset((char *)buf + done, 0, n);
 		done += n;
 	}
-	int r = check_stream(img, s);
+	int r = cim_stream_check(img, s, off, done);
 	return r < 0 ? r : (ssize_t)done;
 }
 

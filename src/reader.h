@@ -116,6 +116,13 @@ int cim_path_lookup(const struct cim_image *img, const char *path, bool follow, 
 int cim_stream_span(const struct cim_image *img, const struct cim_stream *s, uint64_t off,
 		    const uint8_t **ret, uint64_t *ret_size);
 
+/**
+ * cim_stream_check - after bytes of a stream were used where they are mapped: whether they were there
+ * Returns 0, -EIO or -CIM_ECORRUPT.
+ */
+int cim_stream_check(const struct cim_image *img, const struct cim_stream *s, uint64_t off,
+		     uint64_t size);
+
 /** cim_stream_read - copy bytes out; returns how many (fewer at the end), -CIM_ECORRUPT, -EIO */
 ssize_t cim_stream_read(const struct cim_image *img, const struct cim_stream *s, uint64_t off,
 			void *buf, size_t size);

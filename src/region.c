@@ -193,7 +193,7 @@ static bool same_in_base(struct cim_region_writer *rw, uint64_t off, const void 
 	const uint8_t *there;
 
 	return cim_image_bytes(rw->base, off, size, &there) == 0 &&
-	       memcmp(there, data, size) == 0 && cim_image_check(rw->base, off) == 0;
+	       memcmp(there, data, size) == 0 && cim_image_check(rw->base, off, size) == 0;
 }
 
 static bool find_in_base(struct cim_region_writer *rw, bool metadata,
@@ -388,7 +388,7 @@ static bool same_as_written(struct cim_region_writer *rw, uint64_t base_off, uin
 			return false;
 		done += n;
 	}
-	return cim_image_check(rw->base, base_off) == 0;
+	return cim_image_check(rw->base, base_off, size) == 0;
 }
 
 static bool find_written_in_base(struct cim_region_writer *rw, const struct cim_digest *digest,

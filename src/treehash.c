@@ -484,7 +484,7 @@ static int enter(struct hasher *h, const struct cim_entry *e)
 		return r;
 	if (d.n > 0)
 		qsort(d.item, d.n, sizeof(*d.item), compare_items);
-	return cim_image_check(&h->img, e->data.size ? e->data.off : h->img.header.fs_off);
+	return e->data.size ? cim_image_check(&h->img, e->data.off, e->data.size) : 0;
 }
 
 /* One name; a directory is entered. */

@@ -297,6 +297,70 @@ START_TEST(data_cut_off_under_a_reader_is_an_error)
 }
 END_TEST
 
+/* No signal tells of the page in which the file ends now: the rest of it are zeros. */
+START_TEST(data_cut_off_inside_a_page_is_an_error)
+{
+	struct cim_image *img = open_image("a.cim");
+	struct cim_entry e = image_entry(img, "big");
+	char name[CIM_FILE_NAME];
+	uint8_t buf[6000];
+
+	region_file(1, name);
+	cut_file(name, cim_off_byte(e.data.off) + 5000);
+	ck_assert_int_eq(cim_stream_read(img, &e.data, 0, buf, 6000), -EIO);
+	ck_assert_int_eq(cim_stream_read(img, &e.data, 0, buf, 1), -EIO);
+	check_text(img, "other", "other");
+	cim_image_unref(img);
+}
+END_TEST
+
+#define MAX_FILES 32
+
+/* What is said of a file whose metadata was cut off somewhere is an error or the truth. */
+START_TEST(metadata_cut_off_anywhere_is_an_error_or_the_truth)
+{
+	struct cim_attr truth[MAX_FILES], attr;
+	struct cim_image *img = open_image("a.cim");
+	uint32_t n = cim_image_last_id(img), id;
+	g_autofree char *path = NULL, *bytes = NULL;
+	char name[CIM_FILE_NAME];
+	unsigned int n_lost = 0;
+	gsize size;
+
+	ck_assert_uint_lt(n, MAX_FILES);
+	for (id = 1; id <= n; id++)
+		ck_assert_int_eq(cim_file_attr(img, id, &truth[id]), 0);
+	uint64_t upcase = cim_off_byte(img->fs.upcase_off);
+	uint32_t one = image_find(img, "dir/one");
+	cim_image_unref(img);
+	region_file(0, name);
+	path = path_of(name);
+	ck_assert(g_file_get_contents(path, &bytes, &size, NULL));
+	for (uint64_t cut = size - 1; cut > sizeof(struct cim_region_disk); cut -= MIN(cut, 61)) {
+		if (cut > upcase && cut < upcase + CIM_UPCASE_SIZE)
+			cut = upcase; /* nothing of a file is in the table */
+		ck_assert(g_file_set_contents(path, bytes, (gssize)size, NULL));
+		img = open_image("a.cim");
+		cut_file(name, cut);
+		g_usleep(20000); /* a cut of the last page is not looked for all the time */
+		for (id = 1; id <= n; id++) {
+			int r = cim_file_attr(img, id, &attr);
+
+			n_lost += r < 0;
+			ck_assert_msg(r == -EIO || r == -CIM_ECORRUPT ||
+					      memcmp(&attr, &truth[id], sizeof(attr)) == 0,
+				      "cut to %llu: file %u is another", (unsigned long long)cut,
+				      id);
+		}
+		int r = cim_path_lookup(img, "dir/one", false, &id);
+		ck_assert_msg(r == -EIO || r == -CIM_ECORRUPT || (r == 0 && id == one),
+			      "cut to %llu: looking up is %d", (unsigned long long)cut, r);
+		cim_image_unref(img);
+	}
+	ck_assert_uint_gt(n_lost, 0);
+}
+END_TEST
+
 START_TEST(pe_image_cut_off_under_a_reader_is_an_error)
 {
 	struct cim_image *img = open_image("a.cim");
@@ -1343,6 +1407,8 @@ static void add_damage_tests(TCase *tc)
 	tcase_add_loop_test(tc, lost_small_region_loses_the_small_files_only, 0, N_REGION_DAMAGES);
 	tcase_add_test(tc, data_region_cut_short_loses_what_was_behind);
 	tcase_add_test(tc, data_cut_off_under_a_reader_is_an_error);
+	tcase_add_test(tc, data_cut_off_inside_a_page_is_an_error);
+	tcase_add_test(tc, metadata_cut_off_anywhere_is_an_error_or_the_truth);
 	tcase_add_test(tc, pe_image_cut_off_under_a_reader_is_an_error);
 	tcase_add_test(tc, metadata_cut_off_under_a_reader_is_an_error);
 	tcase_add_test(tc, all_regions_cut_off_and_everything_walked);
