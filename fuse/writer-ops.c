@@ -141,6 +141,11 @@ static void reply_attr(fuse_req_t req, const struct node *n)
 
 /* ---- streams that are files ---- */
 
+static bool streams_are_files(fuse_req_t req)
+{
+	return cim_daemon_of(req)->view.streams == CIM_STREAMS_WINDOWS;
+}
+
 /* What a change of a stream has changed of its file, the kernel asks for again. */
 static void tell_file(fuse_req_t req, const struct node *n, uint32_t file_id)
 {
@@ -160,8 +165,7 @@ static bool carries_stream(fuse_req_t req, const struct node *n, uint32_t dir_id
 	size_t n_file;
 	uint32_t id;
 
-	if (cim_daemon_of(req)->view.streams != CIM_STREAMS_WINDOWS ||
-	    !cim_stream_split(name, strlen(name), &n_file))
+	if (!streams_are_files(req) || !cim_stream_split(name, strlen(name), &n_file))
 		return false;
 	if (cim_writer_lookup(n->w, dir_id, name, strlen(name), &id) != -ENOENT ||
 	    cim_writer_lookup(n->w, dir_id, name, n_file, ret_file) < 0 ||
@@ -174,8 +178,7 @@ static bool carries_stream(fuse_req_t req, const struct node *n, uint32_t dir_id
 /* The kernel must not remember that a stream is not there: its file may get it by another name. */
 static double missing_timeout(fuse_req_t req, const struct node *n, const char *name)
 {
-	bool may_be_stream =
-		cim_daemon_of(req)->view.streams == CIM_STREAMS_WINDOWS && strchr(name, ':');
+	bool may_be_stream = streams_are_files(req) && strchr(name, ':');
 
 	return may_be_stream ? 0 : name_timeout(n);
 }
@@ -259,7 +262,7 @@ static void writer_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int 
 	if (!enter(req, ino, &n))
 		return;
 	int r = mask ? cim_writer_set(n.w, n.id, mask, &attr) : 0;
-	if (r == 0 && cim_writer_attr(n.w, n.id, &attr) == 0)
+	if (r == 0 && streams_are_files(req) && cim_writer_attr(n.w, n.id, &attr) == 0)
 		tell_file(req, &n, attr.stream_of);
 	if (r < 0)
 		cim_reply_result(req, r);
@@ -435,7 +438,7 @@ static uint32_t file_of_stream(const struct fuse_file_info *fi)
 	return (uint32_t)(fi->fh >> 32);
 }
 
-static int open_file(const struct node *n, uint32_t id, struct fuse_file_info *fi)
+static int open_file(fuse_req_t req, const struct node *n, uint32_t id, struct fuse_file_info *fi)
 {
 	unsigned int flags = (fi->flags & O_ACCMODE) == O_RDONLY ? 0 : CIM_OPEN_WRITE;
 	struct cim_attr attr = { 0 };
@@ -443,7 +446,8 @@ static int open_file(const struct node *n, uint32_t id, struct fuse_file_info *f
 
 	if (r < 0)
 		return r;
-	(void)cim_writer_attr(n->w, id, &attr);
+	if (streams_are_files(req))
+		(void)cim_writer_attr(n->w, id, &attr);
 	fi->fh = flags | (uint64_t)attr.stream_of << 32;
 	fi->keep_cache = 1;
 #if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 11)
@@ -467,7 +471,7 @@ static void writer_create(fuse_req_t req, fuse_ino_t parent, const char *name, m
 	if (r == 0)
 		r = fill_entry(&n, id, &e, &attr);
 	if (r == 0)
-		r = open_file(&n, id, fi);
+		r = open_file(req, &n, id, fi);
 	if (r < 0) {
 		cim_reply_result(req, r);
 	} else {
@@ -486,7 +490,7 @@ static void writer_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *f
 
 	if (!enter(req, ino, &n))
 		return;
-	int r = open_file(&n, n.id, fi);
+	int r = open_file(req, &n, n.id, fi);
 	if (r < 0)
 		cim_reply_result(req, r);
 	else if (fuse_reply_open(req, fi) < 0)
@@ -799,8 +803,7 @@ static void writer_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, si
 
 	if (!enter(req, ino, &n))
 		return;
-	if (cim_daemon_of(req)->view.streams == CIM_STREAMS_WINDOWS &&
-	    strcmp(name, CIM_XATTR_STREAMS) == 0) {
+	if (streams_are_files(req) && strcmp(name, CIM_XATTR_STREAMS) == 0) {
 		reply_streams(req, &n, size);
 		leave(&n);
 		return;
