@@ -300,6 +300,14 @@ int cim_node_reparse(struct cim_writer *w, const struct cim_node *node, uint8_t 
  */
 int cim_node_eas(const struct cim_node *node, bool count, struct cim_ea_list *ret);
 
+/**
+ * cim_node_allow_links - let a file have more names than one
+ *
+ * A symlink that Windows takes for a directory becomes one that only Linux follows, unless the
+ * names are one again at the commit.  Returns 0, or -EPERM: its target would not survive that.
+ */
+int cim_node_allow_links(struct cim_writer *w, struct cim_node *node);
+
 /** cim_node_readlink - as cim_writer_readlink() */
 int cim_node_readlink(struct cim_writer *w, const struct cim_node *node, char *ret);
 

@@ -380,7 +380,9 @@ int cim_writer_link(struct cim_writer *w, uint32_t id, uint32_t dir_id, const ch
 		return -ENOENT;
 	if (node->n_links >= CIM_LINKS_MAX)
 		return -EMLINK;
-	r = cim_node_ea_room(node, node->posix_front);
+	r = cim_node_allow_links(w, node);
+	if (r == 0)
+		r = cim_node_ea_room(node, node->posix_front);
 	if (r < 0)
 		return r;
 	node->n_links++;

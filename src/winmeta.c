@@ -85,13 +85,17 @@ static int resolve_target(struct cim_writer *w, uint32_t dir_id, const char *tar
 	return r == 0 && *ret_type == S_IFLNK ? -ELOOP : r;
 }
 
-/* The buffer of a symlink made here; a native one where that is exact and leads somewhere. */
+/*
+ * The buffer of a symlink made here; a native one where that is exact and leads somewhere.  One
+ * that leads to a directory is a directory to Windows, and so can have but one name.
+ */
 static int make_symlink(struct cim_writer *w, const struct cim_node *node, uint8_t *ret,
 			bool *ret_to_dir)
 {
 	uint32_t type;
 
-	if (resolve_target(w, node->parent_id, node->link.target, &type) == 0) {
+	if (resolve_target(w, node->parent_id, node->link.target, &type) == 0 &&
+	    (type != S_IFDIR || node->n_links <= 1)) {
 		int n = cim_reparse_symlink(node->link.target, ret);
 
 		if (n > 0) {
@@ -133,6 +137,30 @@ int cim_node_reparse(struct cim_writer *w, const struct cim_node *node, uint8_t 
 	return 2 + n;
 }
 
+int cim_node_allow_links(struct cim_writer *w, struct cim_node *node)
+{
+	char target[CIM_SYMLINK_MAX + 1];
+	uint8_t buf[2 + CIM_BLOB_MAX];
+	struct cim_reparse rp;
+	bool to_dir;
+
+	if (!S_ISLNK(node->mode) || node->data.type != CIM_STREAM_LINKS ||
+	    node->reparse_from == CIM_FROM_COMMIT)
+		return 0;
+	int n = cim_node_reparse(w, node, buf, &to_dir);
+	if (n < 0)
+		return n;
+	if (n == 0 || cim_reparse_parse(buf + 2, (size_t)n - 2, 0, &rp, target) < 0 ||
+	    rp.type != S_IFLNK || rp.absolute || rp.target_is_data)
+		return cim_fail(EPERM, "a link of Windows to a directory can have only one name");
+	node->link.target = g_strdup(target);
+	node->link.size = (uint32_t)strlen(target);
+	node->reparse_from = CIM_FROM_COMMIT;
+	node->reparse_off = 0;
+	node->data.type = CIM_STREAM_DATA;
+	return 0;
+}
+
 int cim_node_eas(const struct cim_node *node, bool count, struct cim_ea_list *ret)
 {
 	struct cim_attr attr;
@@ -154,8 +182,8 @@ int cim_node_readlink(struct cim_writer *w, const struct cim_node *node, char *r
 
 	if (n < 0)
 		return n;
-	if (n > 0 && (cim_reparse_parse(buf + 2, (size_t)n - 2, 0, &rp, ret) < 0 ||
-		      rp.type != S_IFLNK))
+	if (n > 0 &&
+	    (cim_reparse_parse(buf + 2, (size_t)n - 2, 0, &rp, ret) < 0 || rp.type != S_IFLNK))
 		return -EINVAL;
 	if (n > 0 && !rp.target_is_data)
 		return cim_symlink_show(&w->view, &rp, buf + 2, (size_t)n - 2,

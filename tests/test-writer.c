@@ -464,6 +464,41 @@ START_TEST(link_gives_a_file_another_name)
 }
 END_TEST
 
+/* To Windows a symlink to a directory is a directory, which has one name: not those with two. */
+START_TEST(symlink_to_a_directory_is_windows_own_only_with_one_name)
+{
+	struct cim_writer *w = open_writer(NULL, "base");
+	char target[CIM_SYMLINK_MAX + 1];
+
+	make_dir(w, "d");
+	make_link(w, "one", "d");
+	make_link(w, "two", "d");
+	ck_assert_int_eq(try_link(w, "two", "two-too"), 0);
+	commit(w);
+
+	struct cim_image *img = open_image("base");
+	ck_assert_uint_eq(image_entry(img, "one").reparse_tag, CIM_TAG_SYMLINK);
+	ck_assert_int_eq(image_entry(img, "one").data.type, CIM_STREAM_LINKS);
+	ck_assert_uint_eq(image_entry(img, "two").reparse_tag, CIM_TAG_LX_SYMLINK);
+	ck_assert_int_eq(image_entry(img, "two").data.type, CIM_STREAM_DATA);
+	cim_image_unref(img);
+
+	/* One of the base that gets another changes. */
+	w = open_writer("base", "fork");
+	ck_assert_int_eq(try_link(w, "one", "one-too"), 0);
+	ck_assert_int_eq(cim_writer_readlink(w, find(w, "one"), target), 1);
+	ck_assert_str_eq(target, "d");
+	commit(w);
+	img = open_image("fork");
+	ck_assert_uint_eq(image_entry(img, "one-too").reparse_tag, CIM_TAG_LX_SYMLINK);
+	ck_assert_int_eq(image_entry(img, "one-too").data.type, CIM_STREAM_DATA);
+	ck_assert_int_eq(cim_file_readlink(img, image_find(img, "one"), target), 1);
+	ck_assert_str_eq(target, "d");
+	ck_assert_uint_eq(image_attr(img, "one").posix.n_links, 2);
+	cim_image_unref(img);
+}
+END_TEST
+
 START_TEST(removing_answers_as_posix_says)
 {
 	struct cim_writer *w = open_writer(NULL, "a.cim");
@@ -1000,6 +1035,7 @@ static Suite *suite(void)
 	tcase_add_test(tree, default_acl_is_inherited_and_not_the_umask);
 	tcase_add_test(tree, acl_is_checked_and_taken_away);
 	tcase_add_test(tree, link_gives_a_file_another_name);
+	tcase_add_test(tree, symlink_to_a_directory_is_windows_own_only_with_one_name);
 	tcase_add_test(tree, removing_answers_as_posix_says);
 	tcase_add_test(tree, removed_directory_takes_no_files);
 	tcase_add_test(tree, unlinked_file_lives_while_it_is_open);
