@@ -170,6 +170,18 @@ link c ./a//b
 END
 is "… in a path" "$(names dots)" "a/ a/b c"
 
+ok "a symlink to a directory of the base" imported links <<'END'
+dir d
+symlink s d
+END
+ok "… gets another name" imported links2 --from=links <<'END'
+link h s
+END
+is "… and is one file" "$(listing links2 | cut -d ' ' -f 1,6-)" \
+"drwxr-xr-x d/
+lrwxrwxrwx h -> d
+hrwxrwxrwx s link to h"
+
 ok "names are bytes" imported bytes <<'END'
 file \377\001\012x 1
 pax path \303\050\134
@@ -357,6 +369,11 @@ file x 1
 END
 refused "an attribute that is no base64" 'x: its record LIBARCHIVE.xattr.user.a is no base64' \
 	<<<'pax LIBARCHIVE.xattr.user.a !!!!'$'\n''file x 1'
+{
+	printf 'pax SCHILY.xattr.user.%05d x\n' {1..6000}
+	echo file x 1
+} >"$tmp/many.lines"
+refused "more attributes than can be listed" 'x: it has more extended' <"$tmp/many.lines"
 refused "a sparse map out of order" 'x: its map of a sparse file' <<'END'
 pax GNU.sparse.size 1024
 pax GNU.sparse.map 512,2,0,1

@@ -385,7 +385,22 @@ static int find_target(struct tar_import *ti, const char *raw, uint32_t *ret_id)
 	return r;
 }
 
-/* A new name is a change of the file; the archive's time of that is the file's. */
+/*
+ * A new name is a change of the file; the archive's time of that is the file's.  Not as Windows'
+ * API links, which refuses symlinks that lead to a directory.
+ */
+static int add_link(struct tar_import *ti, uint32_t id, const struct tar_place *p)
+{
+	struct cim_attr attr;
+	int r = tar_tree_touch(&ti->tree, p->dir_id);
+
+	if (r == 0)
+		r = cim_writer_attr(ti->im->writer, id, &attr);
+	if (r == 0)
+		r = cim_writer_link(ti->im->writer, id, p->dir_id, p->name, p->n);
+	return r < 0 ? r : cim_writer_set(ti->im->writer, id, CIM_SET_CHANGED, &attr);
+}
+
 static int import_link(struct tar_import *ti, const struct tar_entry *e, const struct tar_place *p)
 {
 	uint32_t id, there;
@@ -399,11 +414,7 @@ static int import_link(struct tar_import *ti, const struct tar_entry *e, const s
 		r = tar_tree_remove(&ti->tree, p);
 	if (r < 0 && r != -ENOENT)
 		return r;
-	if (!is_done) {
-		r = tar_tree_touch(&ti->tree, p->dir_id);
-		if (r == 0)
-			r = cim_writer_link_over(ti->im->writer, id, p->dir_id, p->name, p->n);
-	}
+	r = is_done ? 0 : add_link(ti, id, p);
 	if (r == 0)
 		tar_tree_claim(&ti->tree, p, id);
 	return r;

@@ -10,6 +10,7 @@
 #include "import.h"
 #include "tar-acl.h"
 
+#define XATTR_LIST_MAX     65536 /* bytes of names, Linux' limit */
 #define XATTR_RECORD       "SCHILY.xattr."
 #define XATTR_RECORD_B64   "LIBARCHIVE.xattr."
 #define SELINUX_RECORD     "RHT.security.selinux"
@@ -126,11 +127,27 @@ static int apply_record(struct cim_writer *w, uint32_t id, struct held_acl *held
 	return 0;
 }
 
+/* Bytes of the names as listxattr(2) would give them. */
+static size_t list_size(const struct tar_entry *e)
+{
+	size_t size = 0;
+
+	for (guint i = 0; i < e->records->len; i++) {
+		const struct pax_record *r = &g_array_index(e->records, struct pax_record, i);
+		const char *name = pax_key_after(r, XATTR_RECORD);
+
+		size += name ? strlen(name) + 1 : 0;
+	}
+	return size;
+}
+
 int tar_apply_xattrs(struct cim_writer *w, uint32_t id, struct held_acl *held,
 		     const struct tar_entry *e)
 {
 	int r = 0;
 
+	if (list_size(e) > XATTR_LIST_MAX)
+		return cim_fail(EINVAL, "it has more extended attributes than Linux can list");
 	for (guint i = 0; r == 0 && i < e->records->len; i++)
 		r = apply_record(w, id, held, &g_array_index(e->records, struct pax_record, i));
 	return r;
