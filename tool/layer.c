@@ -408,7 +408,8 @@ static bool is_linux_reparse(const struct cim_image *img, const struct cim_attr 
 	} else {
 		n = cim_reparse_special(type, again);
 	}
-	return n >= 0 && m->reparse_size == (size_t)n && memcmp(again, m->reparse, (size_t)n) == 0;
+	return n >= 0 && m->reparse_size == (size_t)n &&
+	       (n == 0 || memcmp(again, m->reparse, (size_t)n) == 0);
 }
 
 /* Those that extended attributes are shown of are said as such. */
