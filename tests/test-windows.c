@@ -392,6 +392,315 @@ START_TEST(only_what_is_set_is_stored)
 }
 END_TEST
 
+/* ---- random metadata ---- */
+
+#define N_RANDOM 15000 /* files; two in three have a reparse buffer */
+
+static uint8_t any_byte(struct test_random *r)
+{
+	return (uint8_t)test_random_next(r);
+}
+
+static void append(GByteArray *to, struct test_random *r, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint8_t b = any_byte(r);
+
+		g_byte_array_append(to, &b, 1);
+	}
+}
+
+static void append16(GByteArray *to, uint32_t value)
+{
+	cim_le16 v = cim_put16((uint16_t)value);
+
+	g_byte_array_append(to, (const uint8_t *)&v, sizeof(v));
+}
+
+static void append32(GByteArray *to, uint32_t value)
+{
+	cim_le32 v = cim_put32(value);
+
+	g_byte_array_append(to, (const uint8_t *)&v, sizeof(v));
+}
+
+/* Names of Linux' EAs, right and wrong, among others; any flags, any order, any twice. */
+static GByteArray *random_eas(struct test_random *r)
+{
+	static const char *const names[] = { "$LXUID",
+					     "$LXGID",
+					     "$LXMOD",
+					     "$LXDEV",
+					     "LX.USER.A",
+					     "user.b",
+					     "system.posix_acl_access",
+					     "LXATTRB" };
+	struct cim_ea_list l = { 0 };
+	GByteArray *list = g_byte_array_new();
+	uint64_t n = test_random_below(r, 6);
+
+	for (uint64_t i = 0; i < n; i++) {
+		char name[CIM_EA_NAME_MAX + 1];
+		uint8_t value[300];
+		size_t name_size = 1 + test_random_below(r, test_random_below(r, 8) ? 8 : 254);
+		size_t size = test_random_below(r, test_random_below(r, 4) ? 9 : sizeof(value));
+
+		for (size_t k = 0; k < name_size; k++)
+			name[k] = (char)(1 + test_random_below(r, 255));
+		if (test_random_below(r, 2)) {
+			name_size = (size_t)snprintf(name, sizeof(name), "%s",
+						     names[test_random_below(r, N_ROWS(names))]);
+			size = test_random_below(r, 4) ? 4 : size;
+		}
+		for (size_t k = 0; k < size; k++)
+			value[k] = any_byte(r);
+		ck_assert_int_eq(cim_ea_list_add(&l, name, name_size,
+						 test_random_below(r, 3) ? 0 : 0x80, value, size),
+				 0);
+	}
+	if (l.size)
+		g_byte_array_append(list, l.data, (guint)l.size);
+	cim_ea_list_clear(&l);
+	return list;
+}
+
+static void append_names(GByteArray *to, struct test_random *r, bool flags)
+{
+	uint32_t a = 2 * (uint32_t)test_random_below(r, 40),
+		 b = 2 * (uint32_t)test_random_below(r, 40);
+
+	append16(to, 0);
+	append16(to, a);
+	append16(to, a);
+	append16(to, b);
+	if (flags)
+		append32(to, (uint32_t)test_random_below(r, 3));
+	append(to, r, a + b);
+}
+
+static GByteArray *random_reparse(struct test_random *r)
+{
+	static const uint32_t tags[] = { CIM_TAG_SYMLINK, CIM_TAG_MOUNT_POINT, CIM_TAG_LX_SYMLINK,
+					 CIM_TAG_AF_UNIX, CIM_TAG_LX_FIFO,     CIM_TAG_LX_CHR,
+					 CIM_TAG_LX_BLK,  CIM_TAG_NFS,         0x80000017,
+					 0x9000001A,      0x00000042 };
+	GByteArray *buf = g_byte_array_new();
+	uint32_t tag = tags[test_random_below(r, N_ROWS(tags))];
+
+	append32(buf, tag);
+	append16(buf, 0);
+	append16(buf, 0);
+	if (!(tag & 0x80000000))
+		append(buf, r, 16);
+	guint fixed = buf->len;
+	if (tag == CIM_TAG_SYMLINK || tag == CIM_TAG_MOUNT_POINT) {
+		append_names(buf, r, tag == CIM_TAG_SYMLINK);
+	} else if (tag == CIM_TAG_LX_SYMLINK || tag == CIM_TAG_NFS) {
+		append(buf, r, 8 + test_random_below(r, 40));
+	} else if (tag == 0x80000017 || !(tag & 0x80000000)) {
+		append(buf, r,
+		       test_random_below(r, test_random_below(r, 20) ? 50 : CIM_REPARSE_MAX - 24));
+	}
+	cim_store16(buf->data + 4, (uint16_t)(buf->len - fixed));
+	return buf;
+}
+
+static void append_sid(GByteArray *to, struct test_random *r)
+{
+	uint8_t head[2] = { 1, (uint8_t)test_random_below(r, 16) };
+
+	g_byte_array_append(to, head, 2);
+	append(to, r, 6 + 4u * head[1]);
+}
+
+static void append_acl(GByteArray *to, struct test_random *r)
+{
+	guint at = to->len;
+	uint32_t n = (uint32_t)test_random_below(r, 5);
+	static const uint8_t types[] = { 0, 1, 2, 0x11, 9, 0x80 };
+
+	append16(to, test_random_below(r, 2) ? 2 : 4);
+	append16(to, 0);
+	append16(to, n);
+	append16(to, 0);
+	for (uint32_t i = 0; i < n; i++) {
+		uint8_t head[2] = { types[test_random_below(r, N_ROWS(types))], any_byte(r) };
+		guint ace = to->len;
+
+		g_byte_array_append(to, head, 2);
+		append16(to, 0);
+		append(to, r, 4);
+		append_sid(to, r);
+		cim_store16(to->data + ace + 2, (uint16_t)(to->len - ace));
+	}
+	cim_store16(to->data + at + 2, (uint16_t)(to->len - at));
+}
+
+static GByteArray *random_sd(struct test_random *r)
+{
+	uint32_t control = 0x8000u | ((uint32_t)test_random_next(r) & 0x3FFF);
+	GByteArray *sd = g_byte_array_new();
+
+	append16(sd, 1);
+	append16(sd, control);
+	for (int i = 0; i < 4; i++)
+		append32(sd, 0);
+	for (guint i = 0; i < 4; i++) {
+		if (test_random_below(r, 4) == 0)
+			continue;
+		guint at = sd->len;
+
+		if (i < 2)
+			append_sid(sd, r);
+		else
+			append_acl(sd, r);
+		cim_store32(sd->data + 4 + 4 * i, at);
+	}
+	return sd;
+}
+
+static void mutate(GByteArray *bytes, struct test_random *r)
+{
+	if (bytes->len > 0 && test_random_below(r, 4) == 0)
+		g_byte_array_set_size(bytes, (guint)test_random_below(r, bytes->len));
+	for (uint64_t n = 1 + test_random_below(r, 3); bytes->len > 0 && n > 0; n--)
+		bytes->data[test_random_below(r, bytes->len)] ^=
+			(uint8_t)(1u << test_random_below(r, 8));
+}
+
+struct random_file {
+	GByteArray *eas, *reparse, *sd;
+};
+
+static struct cim_winmeta random_meta(const struct random_file *f, uint64_t i)
+{
+	return (struct cim_winmeta){
+		.attributes = i % 5 ? 0 : CIM_ATTRIBUTE_DIRECTORY,
+		.sd = f->sd->data,
+		.sd_size = f->sd->len,
+		.reparse = f->reparse->data,
+		.reparse_size = f->reparse->len,
+		.eas = f->eas->data,
+		.eas_size = f->eas->len,
+	};
+}
+
+static void make_random(struct random_file *f, struct test_random *r)
+{
+	f->eas = random_eas(r);
+	f->reparse = test_random_below(r, 3) ? random_reparse(r) : g_byte_array_new();
+	f->sd = random_sd(r);
+}
+
+static void free_random(struct random_file *f)
+{
+	g_byte_array_unref(f->eas);
+	g_byte_array_unref(f->reparse);
+	g_byte_array_unref(f->sd);
+}
+
+static void check_random(const struct cim_image *img, uint64_t i, const struct random_file *f)
+{
+	g_autofree char *path = g_strdup_printf("%u", (unsigned int)i);
+	struct cim_entry e = image_entry(img, path);
+	struct cim_winmeta m;
+
+	ck_assert_int_eq(cim_file_windows(img, &e, &m), 0);
+	ck_assert_uint_eq(m.eas_size, f->eas->len);
+	ck_assert_uint_eq(m.reparse_size, f->reparse->len);
+	ck_assert_uint_eq(m.sd_size, f->sd->len);
+	if (m.eas_size)
+		ck_assert_mem_eq(m.eas, f->eas->data, m.eas_size);
+	if (m.reparse_size)
+		ck_assert_mem_eq(m.reparse, f->reparse->data, m.reparse_size);
+	ck_assert_mem_eq(m.sd, f->sd->data, m.sd_size);
+}
+
+/* Made from their number, so that each can be made again when the image is read. */
+START_TEST(random_metadata_comes_back_byte_for_byte)
+{
+	uint64_t seed = test_seed(1601);
+	struct cim_writer *w = open_writer(NULL, "a.cim");
+	struct random_file f;
+	uint32_t id;
+
+	printf("# seed %llu\n", (unsigned long long)seed);
+	for (uint64_t i = 0; i < N_RANDOM; i++) {
+		g_autofree char *path = g_strdup_printf("%u", (unsigned int)i);
+		struct test_random r = { seed + i };
+
+		make_random(&f, &r);
+		struct cim_winmeta m = random_meta(&f, i);
+		ck_assert_msg(try_create(w, path, &m, &id) == 0, "number %u: %s", (unsigned int)i,
+			      cim_reason());
+		free_random(&f);
+	}
+	commit(w);
+	/* In a fork all are touched, and nothing of them changes. */
+	w = open_writer("a.cim", "b.cim");
+	for (uint64_t i = 0; i < N_RANDOM; i += 3) {
+		g_autofree char *path = g_strdup_printf("%u", (unsigned int)i);
+		const struct cim_attr attr = { .accessed = 1 };
+
+		ck_assert_int_eq(cim_writer_set(w, find(w, path), CIM_SET_ACCESSED, &attr), 0);
+	}
+	commit(w);
+	for (int fork = 0; fork < 2; fork++) {
+		struct cim_image *img = open_image(fork ? "b.cim" : "a.cim");
+
+		for (uint64_t i = 0; i < N_RANDOM; i++) {
+			struct test_random r = { seed + i };
+
+			make_random(&f, &r);
+			check_random(img, i, &f);
+			free_random(&f);
+		}
+		cim_image_unref(img);
+	}
+}
+END_TEST
+
+/* Refused, or kept as it is: what is kept is read again without complaint. */
+START_TEST(mutated_metadata_is_refused_or_kept)
+{
+	uint64_t seed = test_seed(1969), n_refused = 0;
+	struct cim_writer *w = open_writer(NULL, "a.cim");
+	struct random_file f;
+	uint32_t id;
+
+	printf("# seed %llu\n", (unsigned long long)seed);
+	g_autofree bool *kept_one = g_new0(bool, N_RANDOM);
+	for (uint64_t i = 0; i < N_RANDOM; i++) {
+		g_autofree char *path = g_strdup_printf("%u", (unsigned int)i);
+		struct test_random r = { seed + i };
+
+		make_random(&f, &r);
+		mutate(i % 3 == 0 ? f.eas : i % 3 == 1 ? f.reparse : f.sd, &r);
+		struct cim_winmeta m = random_meta(&f, i);
+		int error = try_create(w, path, &m, &id);
+		ck_assert_msg(error == 0 || error == -EINVAL, "number %u: %d, %s", (unsigned int)i,
+			      error, cim_reason());
+		kept_one[i] = error == 0;
+		n_refused += error < 0;
+		free_random(&f);
+	}
+	commit(w);
+	ck_assert_uint_gt(n_refused, N_RANDOM / 10);
+	ck_assert_uint_lt(n_refused, N_RANDOM);
+	struct cim_image *img = open_image("a.cim");
+	for (uint64_t i = 0; i < N_RANDOM; i++) {
+		g_autofree char *path = g_strdup_printf("%u", (unsigned int)i);
+		uint32_t found;
+
+		ck_assert_int_eq(cim_path_lookup(img, path, false, &found),
+				 kept_one[i] ? 0 : -ENOENT);
+		if (kept_one[i])
+			(void)image_attr(img, path);
+	}
+	cim_image_unref(img);
+}
+END_TEST
+
 /* ---- streams ---- */
 
 static const struct {
@@ -500,6 +809,9 @@ int main(void)
 	tcase_add_loop_test(metadata, parts_are_set_on_files_of_every_type, 0, 6);
 	tcase_add_test(metadata, type_changes_only_where_nothing_is_lost);
 	tcase_add_test(metadata, only_what_is_set_is_stored);
+	tcase_set_timeout(metadata, 600);
+	tcase_add_test(metadata, random_metadata_comes_back_byte_for_byte);
+	tcase_add_test(metadata, mutated_metadata_is_refused_or_kept);
 	suite_add_tcase(suite, metadata);
 	TCase *streams = tcase_create("streams");
 	tcase_add_checked_fixture(streams, setup_dir, teardown_dir);
