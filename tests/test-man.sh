@@ -157,11 +157,15 @@ listed()
 		directory && NF { print directory $1 }' "$top_srcdir/CONTRIBUTING"
 }
 
-for page in cimfs.1 cimfs-control.5 cimfs-format.5 cimfsd.8; do
+for page in cimfs.1 cimfs-control.5 cimfs-format.5 cimfsd.8 libcimfs.3; do
 	check_form "$page"
 done
 check_same "cimfsd.8 has the options of cimfsd --help" \
 	"$(terms cimfsd.8 OPTIONS | options)" "$("$CIMFSD" --help | options)"
+check_same "libcimfs.3 has the functions of cimfs.h" \
+	"$(grep -oE '\bCim[A-Z][a-z][A-Za-z0-9]*' "$man/libcimfs.3" | sort -u)" \
+	"$(grep -oE '^[A-Za-z].*\bCim[A-Z][A-Za-z0-9]*\(' "$top_srcdir/src/cimfs.h" |
+		grep -oE 'Cim[A-Za-z0-9]*\(' | tr -d '(' | sort -u)"
 check_cimfs
 check_findings
 check_same "cimfs-control.5 has the verbs of the control file" \
