@@ -182,11 +182,24 @@ static int open_image(struct cim_daemon *d, const char *path)
 	return r;
 }
 
+/* A mount point that the caller has made, of which only the descriptor is known to us. */
+static bool is_passed_on(const char *mountpoint)
+{
+	return g_str_has_prefix(mountpoint, "/dev/fd/");
+}
+
 static int open_source(struct cim_daemon *d, struct options *o)
 {
 	struct stat st;
-	int r = cim_mounts_clear_dead(o->source);
+	int r;
 
+	/* To look at it would be to wait for ourselves. */
+	if (o->mountpoint && is_passed_on(o->mountpoint) && cim_mounts_is_point(o->source))
+		return cim_fail(EBUSY,
+				"\"%s\" is mounted over itself, before its images could be opened; "
+				"with drop_privileges it takes another mount point",
+				o->source);
+	r = cim_mounts_clear_dead(o->source);
 	if (r < 0)
 		return r;
 	if (stat(o->source, &st) < 0)
@@ -197,12 +210,6 @@ static int open_source(struct cim_daemon *d, struct options *o)
 	if (S_ISDIR(st.st_mode))
 		return cim_store_open(AT_FDCWD, o->source, &d->store);
 	return open_image(d, o->source);
-}
-
-/* A mount point that the caller has made, of which only the descriptor is known to us. */
-static bool is_passed_on(const char *mountpoint)
-{
-	return g_str_has_prefix(mountpoint, "/dev/fd/");
 }
 
 static int check_mountpoint(struct cim_daemon *d, const struct options *o)

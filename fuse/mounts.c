@@ -142,6 +142,18 @@ int cim_mounts_clear_dead(const char *path)
 	return r;
 }
 
+bool cim_mounts_is_point(const char *path)
+{
+	g_autofree char *point = cim_mounts_resolve(path);
+	struct mount m;
+
+	if (!point || !find_mount(point, 0, &m))
+		return false;
+	bool ours = strcmp(m.type, OUR_TYPE) == 0;
+	mount_clear(&m);
+	return ours;
+}
+
 bool cim_mounts_is_ours(dev_t dev)
 {
 	struct mount m;

@@ -25,6 +25,9 @@ int cim_mounts_clear_dead(const char *path);
 /** cim_mounts_is_ours - whether a device is a mount of cimfsd */
 bool cim_mounts_is_ours(dev_t dev);
 
+/** cim_mounts_is_point - whether cimfsd is mounted at a path; asks nothing of the mount */
+bool cim_mounts_is_point(const char *path);
+
 /** cim_mounts_set_read_ahead - set what the kernel reads ahead on a mount; whether it could be done
  */
 bool cim_mounts_set_read_ahead(const char *mountpoint, size_t size);

@@ -137,11 +137,15 @@ stop_cimfsd "$m"
 # mount.fuse3 makes the mount, and gives the daemon no more than the descriptor.  It takes the type
 # of the mount from the program's name, so the directory of that has to be in PATH.
 mkdir "$tmp/bin"
+# As systemd/cimfsd@.service has it: these capabilities to mount with, and never more.
+unit=$top_builddir/systemd/cimfsd@.service
+caps=$(sed -n 's/^CapabilityBoundingSet=//p' "$unit" | tr A-Z a-z | sed 's/cap_/+/g; s/ /,/g')
+confined=(setpriv --no-new-privs --bounding-set="-all,$caps" --inh-caps="-all")
 cp "$CIMFSD" "$tmp/bin/cimfsd"
 chmod 755 "$tmp/bin/cimfsd"
 as_helper()
 {
-	PATH=$tmp/bin:$PATH timeout -k 5 "$LIMIT" mount.fuse3 "cimfsd#$d" "$m" -o "$1" \
+	PATH=$tmp/bin:$PATH timeout -k 5 "$LIMIT" "${confined[@]}" mount.fuse3 "cimfsd#$d" "$m" -o "$1" \
 		>"$scratch/out" 2>&1 && wait_for answers "$m"
 }
 # serving - the process behind the mount of $d at $m
@@ -182,6 +186,9 @@ if have mount.fuse3; then
 		ok "$options: nothing is left" only_images "$d" base.cim
 	done
 	chown -R 0:0 "$d"
+	fails_with "over itself: is refused, and does not wait for itself" "mounted over itself" \
+		env PATH="$tmp/bin:$PATH" mount.fuse3 "cimfsd#$d" "$d" -o drop_privileges,nosuid,nodev
+	umount -l "$d"
 	as_helper drop_privileges
 	like "drop_privileges alone is refused, for it mounts without nosuid and nodev" \
 		"$(cat "$scratch/out")" 'nosuid'
@@ -189,6 +196,15 @@ if have mount.fuse3; then
 	stop_cimfsd "$m"
 else
 	skip "a daemon with no privileges" "no mount.fuse3"
+fi
+
+desc="systemd-analyze has nothing to say about the unit"
+if have systemd-analyze; then
+	cp "$unit" "$tmp/cimfsd@test.service"
+	ok "$desc" systemd-analyze verify --man=no "$tmp/cimfsd@test.service"
+	is "$desc: really nothing" "$(cat "$scratch/out")" ""
+else
+	skip "$desc" "no systemd-analyze"
 fi
 
 # ---- a daemon that dies, and one that hangs ----
