@@ -364,6 +364,26 @@ static int next_modern(struct cim_xattr_iter *it, char *ret_name, const uint8_t 
 	return 0;
 }
 
+/* The next record of LXXATTR that is an xattr. */
+static int next_old(struct cim_xattr_iter *it, char *ret_name, const uint8_t **ret_value,
+		    size_t *ret_value_size)
+{
+	struct cim_ea ea;
+
+	while (it->old_size > 0 && take_old(&it->old, &it->old_size, &ea)) {
+		size_t n = xattr_of_literal(&ea, ret_name);
+
+		if (n == 0 || memchr(ret_name, '\0', n))
+			continue;
+		ret_name[n] = '\0';
+		*ret_value = ea.value;
+		*ret_value_size = ea.value_size;
+		return 1;
+	}
+	it->old_size = 0;
+	return 0;
+}
+
 static bool has_modern(const struct cim_xattr_iter *it, const char *name)
 {
 	char this_name[CIM_XATTR_NAME_MAX + 1];
@@ -381,22 +401,25 @@ static bool has_modern(const struct cim_xattr_iter *it, const char *name)
 int cim_xattr_iter_next(struct cim_xattr_iter *it, char *ret_name, const uint8_t **ret_value,
 			size_t *ret_value_size)
 {
-	struct cim_ea ea;
-
 	if (next_modern(it, ret_name, ret_value, ret_value_size) == 1)
 		return 1;
-	while (it->old_size > 0 && take_old(&it->old, &it->old_size, &ea)) {
-		size_t n = xattr_of_literal(&ea, ret_name);
+	while (next_old(it, ret_name, ret_value, ret_value_size) == 1)
+		if (!has_modern(it, ret_name))
+			return 1;
+	return 0;
+}
 
-		if (n == 0 || memchr(ret_name, '\0', n))
-			continue;
-		ret_name[n] = '\0';
-		if (has_modern(it, ret_name))
-			continue;
-		*ret_value = ea.value;
-		*ret_value_size = ea.value_size;
-		return 1;
-	}
+int cim_xattr_find(const void *list, size_t size, const char *name, const uint8_t **ret_value,
+		   size_t *ret_value_size)
+{
+	char this_name[CIM_XATTR_NAME_MAX + 1];
+	struct cim_xattr_iter it;
+
+	cim_xattr_iter_init(&it, list, size);
+	while (next_modern(&it, this_name, ret_value, ret_value_size) == 1 ||
+	       next_old(&it, this_name, ret_value, ret_value_size) == 1)
+		if (strcmp(this_name, name) == 0)
+			return 1;
 	return 0;
 }
 

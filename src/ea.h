@@ -129,6 +129,10 @@ void cim_xattr_iter_init(struct cim_xattr_iter *it, const void *list, size_t siz
 int cim_xattr_iter_next(struct cim_xattr_iter *it, char *ret_name, const uint8_t **ret_value,
 			size_t *ret_value_size);
 
+/** cim_xattr_find - the value of an xattr, in one pass; 1 or 0 */
+int cim_xattr_find(const void *list, size_t size, const char *name, const uint8_t **ret_value,
+		   size_t *ret_value_size);
+
 #define CIM_EA_OLD_XATTRS "LXXATTR"
 
 /**

@@ -692,14 +692,7 @@ int cim_stream_xattr_shown(const struct cim_view *view, const uint16_t *units, s
 static bool has_ea_xattr(const uint8_t *eas, size_t eas_size, const char *name,
 			 const uint8_t **ret_value, size_t *ret_size)
 {
-	char this_name[CIM_XATTR_NAME_MAX + 1];
-	struct cim_xattr_iter it;
-
-	cim_xattr_iter_init(&it, eas, eas_size);
-	while (cim_xattr_iter_next(&it, this_name, ret_value, ret_size) == 1)
-		if (strcmp(this_name, name) == 0)
-			return true;
-	return false;
+	return cim_xattr_find(eas, eas_size, name, ret_value, ret_size) == 1;
 }
 
 static ssize_t get_ntfs_xattr(const struct cim_image *img, const struct cim_entry *e,

@@ -302,14 +302,7 @@ static bool drop_xattr(struct cim_writer *w, struct cim_node *node, const char *
 static bool has_ea_xattr(const struct cim_node *node, const char *name, const uint8_t **ret_value,
 			 size_t *ret_size)
 {
-	char this_name[CIM_XATTR_NAME_MAX + 1];
-	struct cim_xattr_iter it;
-
-	cim_xattr_iter_init(&it, node->eas, node->eas_size);
-	while (cim_xattr_iter_next(&it, this_name, ret_value, ret_size) == 1)
-		if (strcmp(this_name, name) == 0)
-			return true;
-	return false;
+	return cim_xattr_find(node->eas, node->eas_size, name, ret_value, ret_size) == 1;
 }
 
 /* Whether an xattr is a stream of the file's, which stays one. */

@@ -551,6 +551,97 @@ START_TEST(random_bytes_do_no_harm)
 }
 END_TEST
 
+/* ---- LXXATTR ---- */
+
+/* An EA list whose one entry is LXXATTR with @value. */
+static void old_list(struct cim_ea_list *l, const void *value, size_t size)
+{
+	ck_assert_int_eq(cim_ea_list_add(l, "LXXATTR", 7, 0, value, size), 0);
+}
+
+static int count_xattrs(const void *list, size_t size)
+{
+	char name[CIM_XATTR_NAME_MAX + 1];
+	struct cim_xattr_iter it;
+	const uint8_t *value, *found;
+	size_t value_size, found_size;
+	int n = 0;
+
+	cim_xattr_iter_init(&it, list, size);
+	for (; cim_xattr_iter_next(&it, name, &value, &value_size) == 1; n++) {
+		ck_assert(value >= (const uint8_t *)list &&
+			  value + value_size <= (const uint8_t *)list + size);
+		ck_assert_int_eq(cim_xattr_find(list, size, name, &found, &found_size), 1);
+	}
+	ck_assert_int_eq(cim_xattr_iter_next(&it, name, &value, &value_size), 0);
+	return n;
+}
+
+static const char two_old[] = "\0\0\1\0"
+			      "\x14\0\0\0\3\0\x08user.oneONE\0\0"
+			      "\0\0\0\0\4\0\x08user.twoTWO!";
+
+START_TEST(old_xattrs_are_read_and_taken_out)
+{
+	struct cim_ea_list l = { 0 }, rest = { 0 };
+	uint8_t value[sizeof(two_old)];
+	const uint8_t *found;
+	struct cim_ea ea;
+	size_t size;
+
+	/* A newer one of the same name hides an old one. */
+	ck_assert_int_eq(cim_ea_list_add(&l, "LX.USER.ONE", 11, 0, "lxeanew", 7), 0);
+	old_list(&l, two_old, sizeof(two_old) - 1);
+	ck_assert_int_eq(count_xattrs(l.data, l.size), 2);
+	ck_assert_int_eq(cim_xattr_find(l.data, l.size, "user.one", &found, &size), 1);
+	ck_assert_uint_eq(size, 3);
+	ck_assert_mem_eq(found, "new", 3);
+	ck_assert_int_eq(cim_xattr_find(l.data, l.size, "user.two", &found, &size), 1);
+	ck_assert_mem_eq(found, "TWO!", 4);
+	ck_assert_int_eq(cim_xattr_find(l.data, l.size, "user.three", &found, &size), 0);
+
+	ck_assert_int_eq(cim_ea_find(l.data, l.size, "LXXATTR", &ea), 1);
+	ck_assert_int_eq(cim_ea_old_without(&ea, "user.three", value), -ENODATA);
+	int n = cim_ea_old_without(&ea, "user.one", value);
+	ck_assert_int_eq(n, 4 + 7 + 8 + 4);
+	old_list(&rest, value, (size_t)n);
+	ck_assert_int_eq(count_xattrs(rest.data, rest.size), 1);
+	ck_assert_int_eq(cim_ea_find(rest.data, rest.size, "LXXATTR", &ea), 1);
+	ck_assert_int_eq(cim_ea_old_without(&ea, "user.two", value), 0);
+	cim_ea_list_clear(&l);
+	cim_ea_list_clear(&rest);
+}
+END_TEST
+
+START_TEST(old_xattrs_that_lie_do_no_harm)
+{
+	struct test_random rnd = { test_seed(0x01D) };
+	uint8_t value[sizeof(two_old) - 1];
+
+	printf("# seed 0x%llx\n", (unsigned long long)rnd.state);
+	for (int round = 0; round < 100000; round++) {
+		size_t size =
+			round % 2 ? sizeof(value) : test_random_below(&rnd, sizeof(value) + 1);
+		struct cim_ea_list l = { 0 };
+		struct cim_ea ea;
+
+		memcpy(value, two_old, sizeof(value));
+		for (uint64_t n = test_random_below(&rnd, 4); n > 0; n--)
+			value[4 + test_random_below(&rnd, sizeof(value) - 4)] =
+				(uint8_t)(test_random_next(&rnd) >> test_random_below(&rnd, 8));
+		old_list(&l, value, size);
+		uint8_t *list = exact_copy(l.data, l.size);
+		ck_assert_int_le(count_xattrs(list, l.size), 2);
+		ck_assert_int_eq(cim_ea_find(list, l.size, "LXXATTR", &ea), 1);
+		uint8_t *rest = malloc(ea.value_size + 1);
+		ck_assert_int_le(cim_ea_old_without(&ea, "user.two", rest), (int)ea.value_size);
+		free(rest);
+		free(list);
+		cim_ea_list_clear(&l);
+	}
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("ea");
@@ -571,6 +662,11 @@ static Suite *suite(void)
 	tcase_add_test(t, xattr_name_of_251_bytes_is_the_longest);
 	tcase_add_loop_test(t, ea_of_others_is_understood_or_left, 0, N_ROWS(ea_names));
 	tcase_add_test(t, ea_name_of_255_bytes_fits_an_xattr);
+	suite_add_tcase(s, t);
+
+	t = tcase_create("old");
+	tcase_add_test(t, old_xattrs_are_read_and_taken_out);
+	tcase_add_test(t, old_xattrs_that_lie_do_no_harm);
 	suite_add_tcase(s, t);
 
 	t = tcase_create("random");
