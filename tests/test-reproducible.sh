@@ -12,14 +12,14 @@ set -u
 seed=${CIMFS_SEED:-$$}
 echo "# CIMFS_SEED=$seed"
 RANDOM=$seed
-n_files=120
+n_files=80
 [ -z "${CIMFS_LONG:-}" ] || n_files=20000
 
 chmod 755 "$tmp"
 one=$tmp/one
 # Another file system, where there is one.
 other=$(mktemp -d /dev/shm/cimfs-test-XXXXXX 2>/dev/null) || other=$(mktemp -d "$tmp/XXXXXX")
-trap 'rm -rf "$other"; clean_up' EXIT
+trap 'status=$?; rm -rf "$other"; (exit $status); clean_up' EXIT
 chmod 755 "$other"
 two=$other/two
 
@@ -61,6 +61,7 @@ copy()
 	(cd "$1" && find . -mindepth 1 ! -type d ! -links +1) | sort -r | while read -r name; do
 		cp -a --sparse=never "$1/$name" "$2/$name"
 	done
+	# shellcheck disable=SC2046 # the names have no spaces
 	(cd "$1" && cp -a --sparse=never --parents $(find . -links +1 ! -type d | sort -r) "$2/")
 	setfattr -x user.a "$2/large" 2>/dev/null && setfattr -n user.a -v 1 "$2/large"
 	(cd "$1" && find . -depth) | while read -r name; do touch -h -r "$1/$name" "$2/$name"; done
