@@ -324,11 +324,14 @@ static void write_entry(struct tar_writer *out, const struct tar_entry *e)
 
 	pax_add(records, "TEST.record", "a\0b\nc=d", 7);
 	ck_assert_int_eq(tar_write_entry(out, e, records), 0);
-	for (uint64_t i = 0, n = data_size(e); i < n; i++) {
+	/* An assertion costs Check a write(2): one for all. */
+	int r = 0;
+	for (uint64_t i = 0, n = data_size(e); r == 0 && i < n; i++) {
 		char byte = (char)i;
 
-		ck_assert_int_eq(tar_write_data(out, &byte, 1), 0);
+		r = tar_write_data(out, &byte, 1);
 	}
+	ck_assert_int_eq(r, 0);
 }
 
 static void check_time(bool has, const struct timespec *got, const struct timespec *want)
@@ -347,8 +350,10 @@ static void check_data(struct tar_reader *in, const struct tar_entry *want)
 	ssize_t n;
 
 	while ((n = tar_reader_data(in, buf, sizeof(buf), &off)) > 0) {
-		for (ssize_t i = 0; i < n; i++)
-			ck_assert_int_eq(buf[i], (uint8_t)(done + (uint64_t)i));
+		ssize_t same = 0;
+		while (same < n && buf[same] == (uint8_t)(done + (uint64_t)same))
+			same++;
+		ck_assert_int_eq(same, n);
 		if (want->extents) {
 			const struct tar_extent *x;
 
