@@ -13,6 +13,7 @@
 
 #define WINDOW        (256 * 1024) /* bytes gathered before they are written, and allocated at once */
 #define COMPARE_CHUNK (64 * 1024)
+#define LARGE         (1u << 30) /* bytes of an object for which a file may be too small */
 
 /* ---- the files of a set ---- */
 
@@ -333,6 +334,10 @@ int cim_region_begin(struct cim_region_writer *rw, uint64_t size, uint64_t *ret_
 		r = cim_fail(EFBIG, "a file of this size does not fit the format");
 	if (r == 0)
 		r = allocate(f, f->tail + padded);
+	/* The file system has a limit too: it is to be met now, and not by the commit. */
+	if (r == 0 && size >= LARGE && ftruncate(f->tmp.fd, (off_t)(f->tail + padded)) < 0)
+		r = cim_fail(errno, "the image's data passes the size of a file: %s",
+			     g_strerror(errno));
 	if (r < 0)
 		return r;
 	*ret_at = f->tail;

@@ -5,6 +5,9 @@
  */
 #include "config.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 #include "imagedir.h"
 #include "windows.h"
 
@@ -766,6 +769,29 @@ START_TEST(stream_has_what_was_written_and_zeros)
 }
 END_TEST
 
+/* What passes the file system's limit is refused when it is written, and the rest is committed. */
+START_TEST(stream_past_the_size_of_a_file_is_refused)
+{
+	struct rlimit old, tight;
+	struct cim_stream_writer *s;
+	struct cim_writer *w = open_writer(NULL, "a.cim");
+	uint32_t id = create(w, "f", "text");
+
+	(void)signal(SIGXFSZ, SIG_IGN);
+	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &old), 0);
+	tight = old;
+	tight.rlim_cur = 1ull << 31;
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &tight), 0);
+	ck_assert_int_eq(cim_stream_writer_open(w, id, "s", 1ull << 40, &s), 0);
+	ck_assert_int_eq(cim_stream_writer_add(s, "x", 1), -EFBIG);
+	ck_assert_int_eq(cim_stream_writer_error(s), -EFBIG);
+	ck_assert_int_eq(cim_stream_writer_close(s), -EFBIG);
+	commit(w);
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &old), 0);
+	check_image_text("a.cim", "f", "text");
+}
+END_TEST
+
 START_TEST(streams_are_listed_read_replaced_and_removed)
 {
 	struct cim_writer *w = open_writer(NULL, "a.cim");
@@ -816,6 +842,7 @@ int main(void)
 	TCase *streams = tcase_create("streams");
 	tcase_add_checked_fixture(streams, setup_dir, teardown_dir);
 	tcase_add_loop_test(streams, stream_has_what_was_written_and_zeros, 0, N_ROWS(written));
+	tcase_add_test(streams, stream_past_the_size_of_a_file_is_refused);
 	tcase_add_test(streams, streams_are_listed_read_replaced_and_removed);
 	suite_add_tcase(suite, streams);
 	return test_run(suite);
