@@ -498,21 +498,26 @@ static int store_data(struct cim_content *c, struct cim_region_writer *rw, uint6
 	return 0;
 }
 
-static uint64_t count_holes(struct cim_content *c)
+/* Bytes of holes, or what lseek(2) says: data that cannot be found is no hole. */
+static int64_t count_holes(struct cim_content *c)
 {
 	uint64_t sum = 0, at = 0;
 
 	while (at < c->size) {
 		int64_t data = cim_content_seek(c, at, SEEK_DATA);
+		if (data < 0 && data != -ENXIO)
+			return data;
 		uint64_t end = data < 0 ? c->size : (uint64_t)data;
 
 		sum += end - at;
 		if (end == c->size)
 			break;
 		int64_t hole = cim_content_seek(c, end, SEEK_HOLE);
-		at = hole < 0 ? c->size : (uint64_t)hole;
+		if (hole < 0)
+			return hole;
+		at = (uint64_t)hole;
 	}
-	return sum;
+	return (int64_t)sum;
 }
 
 static int store_pieces(struct cim_content *c, struct cim_region_writer *rw, uint64_t at,
@@ -558,13 +563,13 @@ static int store_large(struct cim_content *c, struct cim_region_writer *rw, uint
 int cim_content_store(struct cim_content *c, struct cim_region_writer *rw, struct cim_stored *ret,
 		      bool *ret_holes)
 {
-	uint64_t holes = c->in_scratch ? count_holes(c) : 0;
+	int64_t holes = c->error == 0 && c->in_scratch ? count_holes(c) : 0;
 	int r = c->error;
 
-	if (r < 0)
-		return r;
+	if (r < 0 || holes < 0)
+		return r < 0 ? r : (int)holes;
 	*ret = (struct cim_stored){ 0 };
-	if (holes < c->size) {
+	if ((uint64_t)holes < c->size) {
 		if (!c->in_scratch) {
 			r = cim_region_put(rw, c->buf, (size_t)c->size, ret);
 		} else if (c->size <= CIM_SMALL_MAX) {
@@ -574,7 +579,7 @@ int cim_content_store(struct cim_content *c, struct cim_region_writer *rw, struc
 
 			r = n < 0 ? (int)n : cim_region_put(rw, small, (size_t)c->size, ret);
 		} else {
-			r = store_large(c, rw, holes, ret);
+			r = store_large(c, rw, (uint64_t)holes, ret);
 		}
 	}
 	if (r < 0)

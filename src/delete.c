@@ -112,8 +112,11 @@ int cim_store_delete(struct cim_store *store, const char *name)
 		r = cim_references(store, name, &others);
 	if (r < 0)
 		return r;
-	if (cim_image_list_sets(store, name, &sets, &n) < 0)
+	r = cim_image_list_sets(store, name, &sets, &n);
+	if (r == -CIM_ECORRUPT || r == -CIM_EFORMAT || r == -CIM_EVERSION)
 		return remove_damaged(store, lock, name);
+	if (r < 0)
+		return r;
 	r = remove_image(store, lock, name, sets, n, others);
 	return r == 1 ? -EINTR : r;
 }

@@ -140,14 +140,14 @@ int cim_garbage_remove_mark(int dirfd, const char *mark)
 	return 0;
 }
 
-/* What every image needs, and the names from which that is known made durable: an image that a
- * killed delete has just renamed must not come back without the data that goes now. */
-static int find_needed(struct cim_store *store, GHashTable **ret)
+/* The names as they are now, durably: an image that a killed delete has just renamed must not come
+ * back without the data that goes now. */
+static int sync_names(struct cim_store *store)
 {
 	if (fsync(store->dirfd) < 0)
 		return cim_fail(errno, "cannot make the image directory durable: %s",
 				g_strerror(errno));
-	return cim_references(store, NULL, ret);
+	return 0;
 }
 
 /* Region files go before their mark, so that the next sweep goes on where this one is stopped. */
@@ -157,8 +157,12 @@ static int sweep_one(struct cim_store *store, const char *name, GHashTable **nee
 	int r = 0;
 
 	if (parse_mark(name, &guid)) {
-		if (!*needed)
-			r = find_needed(store, needed);
+		if (!*needed) {
+			r = sync_names(store);
+			if (r < 0)
+				return r;
+			r = cim_references(store, NULL, needed);
+		}
 		if (r == 0)
 			r = remove_marked(store, name, &guid, *needed);
 		if (r < 0) {
@@ -273,7 +277,9 @@ int cim_store_gc(struct cim_store *store, bool dry_run, cim_gc_fn fn, void *arg)
 	if (r == 0)
 		r = cim_lock(store->dirfd, &lock);
 	if (r == 0)
-		r = dry_run ? cim_references(store, NULL, &needed) : find_needed(store, &needed);
+		r = dry_run ? 0 : sync_names(store);
+	if (r == 0)
+		r = cim_references(store, NULL, &needed);
 	if (r == 0)
 		r = cim_store_files(store, &names);
 	if (r < 0)

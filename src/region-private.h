@@ -29,6 +29,7 @@ struct cim_region_writer {
 	struct cim_objects objects;
 	struct cim_known *known; /* opened with the first object that is looked for */
 	uint64_t n_bytes;
+	unsigned int n_opened; /* region files, those that were compacted too */
 	uint32_t n_busy; /* reads and writes of a region file that go on outside the lock */
 	GCond idle;      /* n_busy is 0 */
 	bool sealed;

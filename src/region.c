@@ -33,7 +33,8 @@ int cim_region_open_file(struct cim_region_writer *rw, uint32_t type)
 	char guid[CIM_GUID_TEXT], tag[CIM_TMPFILE_NAME];
 
 	cim_guid_format(&rw->set.guid, guid);
-	snprintf(tag, sizeof(tag), "%s_r%u", guid, type);
+	/* While one is compacted there are two of a type. */
+	snprintf(tag, sizeof(tag), "%s_r%u-%u", guid, type, rw->n_opened++);
 	int r = cim_tmpfile_open(rw->dirfd, tag, &f->tmp);
 	if (r < 0)
 		return r;
