@@ -188,15 +188,14 @@ void crash_sequel_clear(struct crash_sequel *s)
 	g_clear_pointer(&s->may, g_ptr_array_unref);
 }
 
-static char *check_next(struct crash_checker *k, struct cim_store *store, images *there,
-			struct crash_sequel *ret)
+static char *check_next(struct cim_store *store, images *there, struct crash_sequel *ret)
 {
-	struct trace *t = ret ? trace_begin(k->dir) : NULL;
+	struct trace *t = ret ? trace_begin(store->dirfd) : NULL;
 	g_autofree char *name = free_name(there);
 	char *wrong = write_next(store, there, name, t);
 
 	if (ret) {
-		trace_end(t, k->dir);
+		trace_end(t, store->dirfd);
 		ret->trace = t;
 		ret->may = g_ptr_array_new_with_free_func((GDestroyNotify)g_hash_table_unref);
 		g_ptr_array_add(ret->may, g_hash_table_ref(there));
@@ -231,29 +230,33 @@ static char *check_damage(struct cim_store *store)
 	return first;
 }
 
+char *crash_check_store(struct cim_store *store, const GPtrArray *may, uint32_t least,
+			uint32_t most, struct crash_sequel *ret)
+{
+	g_autoptr(GHashTable) there = images_read(store);
+	bool expected = false;
+
+	if (!there)
+		return g_strdup(cim_reason());
+	for (uint32_t i = least; i <= most; i++)
+		expected |= images_same(there, g_ptr_array_index(may, i));
+	if (!expected) {
+		g_autofree char *what = images_describe(there);
+
+		return g_strdup_printf("there are other images than may be: %s", what);
+	}
+	char *wrong = check_damage(store);
+	return wrong ? wrong : check_next(store, there, ret);
+}
+
 char *crash_check(struct crash_checker *k, const struct crash_state *s, const GPtrArray *may,
 		  struct crash_sequel *ret)
 {
 	struct cim_store *store;
-	char *wrong = NULL;
 
 	make_state(k, s);
 	ck_assert_int_eq(cim_store_open(k->dir, ".", &store), 0);
-	g_autoptr(GHashTable) there = images_read(store);
-	bool expected = false;
-	for (uint32_t i = s->least; there && i <= s->most; i++)
-		expected |= images_same(there, g_ptr_array_index(may, i));
-	if (!there) {
-		wrong = g_strdup(cim_reason());
-	} else if (!expected) {
-		g_autofree char *what = images_describe(there);
-
-		wrong = g_strdup_printf("there are other images than may be: %s", what);
-	} else {
-		wrong = check_damage(store);
-		if (!wrong)
-			wrong = check_next(k, store, there, ret);
-	}
+	char *wrong = crash_check_store(store, may, s->least, s->most, ret);
 	cim_store_unref(store);
 	return wrong;
 }

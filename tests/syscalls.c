@@ -77,13 +77,11 @@ const char *call_name(enum call_kind kind)
 
 static bool repeating;
 static struct test_random numbers;
-static int64_t ticks; /* ms since the start of a day long ago */
 
 void syscalls_repeat(uint64_t seed)
 {
 	repeating = true;
 	numbers.state = seed;
-	ticks = 0;
 }
 
 /* ---- the calls ---- */
@@ -373,8 +371,7 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *ret)
 	/* Check measures with the other clocks. */
 	if (!repeating || clock != CLOCK_REALTIME)
 		return __real_clock_gettime(clock, ret);
-	ticks++;
-	*ret = (struct timespec){ 1700000000 + ticks / 1000, ticks % 1000 * 1000000 };
+	*ret = (struct timespec){ 1700000000, 0 };
 	return 0;
 }
 

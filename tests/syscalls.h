@@ -63,7 +63,7 @@ extern void (*syscalls_after)(const struct call *c, int64_t result);
 const char *call_name(enum call_kind kind);
 
 /**
- * syscalls_repeat - from now on the core's random numbers and times follow from @seed
+ * syscalls_repeat - from now on the core's random numbers follow from @seed, and its time stands
  * So that the same steps make the same bytes in every run.
  */
 void syscalls_repeat(uint64_t seed);
