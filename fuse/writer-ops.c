@@ -20,25 +20,17 @@
 #include <sys/sysmacros.h>
 
 #include "error.h"
-#include "ntfs-xattr.h"
 #include "reply.h"
 #include "util.h"
+#include "writer-node.h"
 
-/* A file of a writer, which stays open until leave(). */
-struct node {
-	struct cim_session *s;
-	struct cim_writer *w;
-	uint32_t id;
-};
-
-static int enter_session(struct cim_session *s, uint32_t id, struct node *ret)
+static int enter_session(struct cim_session *s, uint32_t id, struct cim_writer_node *ret)
 {
-	*ret = (struct node){ .s = s, .id = id };
+	*ret = (struct cim_writer_node){ .s = s, .id = id };
 	return cim_session_enter(s, &ret->w);
 }
 
-/* Finds the node of a request, or answers it. */
-static bool enter(fuse_req_t req, fuse_ino_t ino, struct node *ret)
+bool cim_writer_enter(fuse_req_t req, fuse_ino_t ino, struct cim_writer_node *ret)
 {
 	struct cim_slot *slot = cim_slots_get(&cim_daemon_of(req)->slots, cim_ino_slot(ino));
 	int r = enter_session(slot->session, cim_ino_id(ino), ret);
@@ -48,17 +40,12 @@ static bool enter(fuse_req_t req, fuse_ino_t ino, struct node *ret)
 	return r == 0;
 }
 
-static void leave(const struct node *n)
+void cim_writer_leave(const struct cim_writer_node *n)
 {
 	cim_session_leave(n->s);
 }
 
-static fuse_ino_t ino_of(const struct node *n, uint32_t id)
-{
-	return cim_ino_make(n->s->slot->index, id);
-}
-
-static double name_timeout(const struct node *n)
+static double name_timeout(const struct cim_writer_node *n)
 {
 	return n->s->case_sensitive ? CIM_FOR_EVER : 0;
 }
@@ -67,7 +54,7 @@ static double name_timeout(const struct node *n)
  * A stream changes with its file, of which the kernel does not know: its attributes and its name
  * are asked for each time.
  */
-static int fill_entry(const struct node *n, uint32_t id, struct fuse_entry_param *ret,
+static int fill_entry(const struct cim_writer_node *n, uint32_t id, struct fuse_entry_param *ret,
 		      struct cim_attr *ret_attr)
 {
 	int r = cim_writer_attr(n->w, id, ret_attr);
@@ -75,7 +62,7 @@ static int fill_entry(const struct node *n, uint32_t id, struct fuse_entry_param
 	if (r < 0)
 		return r;
 	*ret = (struct fuse_entry_param){
-		.ino = ino_of(n, id),
+		.ino = cim_writer_ino(n, id),
 		.attr_timeout = ret_attr->stream_of ? 0 : CIM_FOR_EVER,
 		.entry_timeout = ret_attr->stream_of ? 0 : name_timeout(n),
 	};
@@ -86,7 +73,7 @@ static int fill_entry(const struct node *n, uint32_t id, struct fuse_entry_param
 int cim_writer_fill_root(struct cim_session *s, struct fuse_entry_param *ret)
 {
 	struct cim_attr attr;
-	struct node n;
+	struct cim_writer_node n;
 	int r = enter_session(s, 0, &n);
 
 	if (r < 0)
@@ -95,7 +82,7 @@ int cim_writer_fill_root(struct cim_session *s, struct fuse_entry_param *ret)
 	r = fill_entry(&n, n.id, ret, &attr);
 	if (r == 0)
 		cim_writer_ref(n.w, n.id);
-	leave(&n);
+	cim_writer_leave(&n);
 	return r;
 }
 
@@ -103,16 +90,16 @@ int cim_writer_fill_root(struct cim_session *s, struct fuse_entry_param *ret)
  */
 void cim_writer_forget(struct cim_slot *slot, uint32_t id, uint64_t count)
 {
-	struct node n;
+	struct cim_writer_node n;
 
 	if (enter_session(slot->session, id, &n) < 0)
 		return;
 	cim_writer_unref(n.w, id, count);
-	leave(&n);
+	cim_writer_leave(&n);
 }
 
 /* Answers with an entry, which the kernel then holds. */
-static void reply_entry(fuse_req_t req, const struct node *n, uint32_t id)
+static void reply_entry(fuse_req_t req, const struct cim_writer_node *n, uint32_t id)
 {
 	struct fuse_entry_param e;
 	struct cim_attr attr;
@@ -127,7 +114,7 @@ static void reply_entry(fuse_req_t req, const struct node *n, uint32_t id)
 		cim_writer_unref(n->w, id, 1);
 }
 
-static void reply_attr(fuse_req_t req, const struct node *n)
+static void reply_attr(fuse_req_t req, const struct cim_writer_node *n)
 {
 	struct fuse_entry_param e;
 	struct cim_attr attr;
@@ -141,31 +128,26 @@ static void reply_attr(fuse_req_t req, const struct node *n)
 
 /* ---- streams that are files ---- */
 
-static bool streams_are_files(fuse_req_t req)
-{
-	return cim_daemon_of(req)->view.streams == CIM_STREAMS_WINDOWS;
-}
-
 /* What a change of a stream has changed of its file, the kernel asks for again. */
-static void tell_file(fuse_req_t req, const struct node *n, uint32_t file_id)
+static void tell_file(fuse_req_t req, const struct cim_writer_node *n, uint32_t file_id)
 {
 	if (file_id)
-		(void)fuse_lowlevel_notify_inval_inode(cim_daemon_of(req)->fuse, ino_of(n, file_id),
-						       -1, 0);
+		(void)fuse_lowlevel_notify_inval_inode(cim_daemon_of(req)->fuse,
+						       cim_writer_ino(n, file_id), -1, 0);
 }
 
 /*
  * Whether a name that is no file's can be a stream's: then the file that has the stream, or would
  * have it.
  */
-static bool carries_stream(fuse_req_t req, const struct node *n, uint32_t dir_id, const char *name,
-			   uint32_t *ret_file, const char **ret_stream)
+static bool carries_stream(fuse_req_t req, const struct cim_writer_node *n, uint32_t dir_id,
+			   const char *name, uint32_t *ret_file, const char **ret_stream)
 {
 	struct cim_attr attr;
 	size_t n_file;
 	uint32_t id;
 
-	if (!streams_are_files(req) || !cim_stream_split(name, strlen(name), &n_file))
+	if (!cim_streams_are_files(req) || !cim_stream_split(name, strlen(name), &n_file))
 		return false;
 	if (cim_writer_lookup(n->w, dir_id, name, strlen(name), &id) != -ENOENT ||
 	    cim_writer_lookup(n->w, dir_id, name, n_file, ret_file) < 0 ||
@@ -176,9 +158,9 @@ static bool carries_stream(fuse_req_t req, const struct node *n, uint32_t dir_id
 }
 
 /* The kernel must not remember that a stream is not there: its file may get it by another name. */
-static double missing_timeout(fuse_req_t req, const struct node *n, const char *name)
+static double missing_timeout(fuse_req_t req, const struct cim_writer_node *n, const char *name)
 {
-	bool may_be_stream = streams_are_files(req) && strchr(name, ':');
+	bool may_be_stream = cim_streams_are_files(req) && strchr(name, ':');
 
 	return may_be_stream ? 0 : name_timeout(n);
 }
@@ -187,10 +169,10 @@ static void writer_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct fuse_entry_param missing = { 0 };
 	const char *stream;
-	struct node n;
+	struct cim_writer_node n;
 	uint32_t id;
 
-	if (!enter(req, parent, &n))
+	if (!cim_writer_enter(req, parent, &n))
 		return;
 	int r = cim_writer_lookup(n.w, n.id, name, strlen(name), &id);
 	if (r == -ENOENT && carries_stream(req, &n, n.id, name, &id, &stream))
@@ -202,17 +184,17 @@ static void writer_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		fuse_reply_entry(req, &missing);
 	else
 		cim_reply_result(req, r);
-	leave(&n);
+	cim_writer_leave(&n);
 }
 
 static void writer_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct node n;
+	struct cim_writer_node n;
 
-	if (!enter(req, ino, &n))
+	if (!cim_writer_enter(req, ino, &n))
 		return;
 	reply_attr(req, &n);
-	leave(&n);
+	cim_writer_leave(&n);
 }
 
 static uint64_t time_to_set(int to_set, int now, struct timespec time)
@@ -256,34 +238,34 @@ static void writer_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int 
 			   struct fuse_file_info *fi)
 {
 	struct cim_attr attr;
-	struct node n;
+	struct cim_writer_node n;
 	unsigned int mask = read_changes(st, to_set, &attr);
 
-	if (!enter(req, ino, &n))
+	if (!cim_writer_enter(req, ino, &n))
 		return;
 	int r = mask ? cim_writer_set(n.w, n.id, mask, &attr) : 0;
-	if (r == 0 && streams_are_files(req) && cim_writer_attr(n.w, n.id, &attr) == 0)
+	if (r == 0 && cim_streams_are_files(req) && cim_writer_attr(n.w, n.id, &attr) == 0)
 		tell_file(req, &n, attr.stream_of);
 	if (r < 0)
 		cim_reply_result(req, r);
 	else
 		reply_attr(req, &n);
-	leave(&n);
+	cim_writer_leave(&n);
 }
 
 static void writer_readlink(fuse_req_t req, fuse_ino_t ino)
 {
 	char target[CIM_SYMLINK_MAX + 1];
-	struct node n;
+	struct cim_writer_node n;
 
-	if (!enter(req, ino, &n))
+	if (!cim_writer_enter(req, ino, &n))
 		return;
 	int r = cim_writer_readlink(n.w, n.id, target);
 	if (r < 0)
 		cim_reply_result(req, r);
 	else
 		fuse_reply_readlink(req, target);
-	leave(&n);
+	cim_writer_leave(&n);
 }
 
 /* ---- names ---- */
@@ -298,7 +280,7 @@ static struct cim_make make_of(fuse_req_t req, mode_t mode)
 }
 
 /* A file, or a stream of one where the name says so. */
-static int make_file(fuse_req_t req, const struct node *n, const char *name,
+static int make_file(fuse_req_t req, const struct cim_writer_node *n, const char *name,
 		     const struct cim_make *m, uint32_t *ret_id)
 {
 	const char *stream;
@@ -314,17 +296,17 @@ static int make_file(fuse_req_t req, const struct node *n, const char *name,
 
 static void make(fuse_req_t req, fuse_ino_t parent, const char *name, const struct cim_make *m)
 {
-	struct node n;
+	struct cim_writer_node n;
 	uint32_t id;
 
-	if (!enter(req, parent, &n))
+	if (!cim_writer_enter(req, parent, &n))
 		return;
 	int r = make_file(req, &n, name, m, &id);
 	if (r < 0)
 		cim_reply_result(req, r);
 	else
 		reply_entry(req, &n, id);
-	leave(&n);
+	cim_writer_leave(&n);
 }
 
 static void writer_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
@@ -355,29 +337,29 @@ static void writer_symlink(fuse_req_t req, const char *target, fuse_ino_t parent
 
 static void writer_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent, const char *new_name)
 {
-	struct node n;
+	struct cim_writer_node n;
 
 	if (cim_ino_slot(ino) != cim_ino_slot(new_parent)) {
 		fuse_reply_err(req, EXDEV);
 		return;
 	}
-	if (!enter(req, ino, &n))
+	if (!cim_writer_enter(req, ino, &n))
 		return;
 	int r = cim_writer_link(n.w, n.id, cim_ino_id(new_parent), new_name, strlen(new_name));
 	if (r < 0)
 		cim_reply_result(req, r);
 	else
 		reply_entry(req, &n, n.id);
-	leave(&n);
+	cim_writer_leave(&n);
 }
 
 static void writer_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	const char *stream;
-	struct node n;
+	struct cim_writer_node n;
 	uint32_t id;
 
-	if (!enter(req, parent, &n))
+	if (!cim_writer_enter(req, parent, &n))
 		return;
 	int r = cim_writer_unlink(n.w, n.id, name, strlen(name));
 	if (r == -ENOENT && carries_stream(req, &n, n.id, name, &id, &stream)) {
@@ -385,31 +367,31 @@ static void writer_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 		tell_file(req, &n, id);
 	}
 	cim_reply_result(req, r);
-	leave(&n);
+	cim_writer_leave(&n);
 }
 
 static void writer_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	struct node n;
+	struct cim_writer_node n;
 
-	if (!enter(req, parent, &n))
+	if (!cim_writer_enter(req, parent, &n))
 		return;
 	cim_reply_result(req, cim_writer_rmdir(n.w, n.id, name, strlen(name)));
-	leave(&n);
+	cim_writer_leave(&n);
 }
 
 static void writer_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
 			  fuse_ino_t new_parent, const char *new_name, unsigned int flags)
 {
 	const char *stream;
-	struct node n;
+	struct cim_writer_node n;
 	uint32_t id;
 
 	if (cim_ino_slot(parent) != cim_ino_slot(new_parent)) {
 		fuse_reply_err(req, EXDEV);
 		return;
 	}
-	if (!enter(req, parent, &n))
+	if (!cim_writer_enter(req, parent, &n))
 		return;
 	/* A stream does not leave its file: who moves one copies it. */
 	if (carries_stream(req, &n, n.id, name, &id, &stream) ||
@@ -419,7 +401,7 @@ static void writer_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
 		cim_reply_result(req, cim_writer_rename(n.w, n.id, name, strlen(name),
 							cim_ino_id(new_parent), new_name,
 							strlen(new_name), flags));
-	leave(&n);
+	cim_writer_leave(&n);
 }
 
 /* ---- data ---- */
@@ -438,7 +420,8 @@ static uint32_t file_of_stream(const struct fuse_file_info *fi)
 	return (uint32_t)(fi->fh >> 32);
 }
 
-static int open_file(fuse_req_t req, const struct node *n, uint32_t id, struct fuse_file_info *fi)
+static int open_file(fuse_req_t req, const struct cim_writer_node *n, uint32_t id,
+		     struct fuse_file_info *fi)
 {
 	unsigned int flags = (fi->flags & O_ACCMODE) == O_RDONLY ? 0 : CIM_OPEN_WRITE;
 	struct cim_attr attr = { 0 };
@@ -446,7 +429,7 @@ static int open_file(fuse_req_t req, const struct node *n, uint32_t id, struct f
 
 	if (r < 0)
 		return r;
-	if (streams_are_files(req))
+	if (cim_streams_are_files(req))
 		(void)cim_writer_attr(n->w, id, &attr);
 	fi->fh = flags | (uint64_t)attr.stream_of << 32;
 	fi->keep_cache = 1;
@@ -462,10 +445,10 @@ static void writer_create(fuse_req_t req, fuse_ino_t parent, const char *name, m
 	struct cim_make m = make_of(req, mode | S_IFREG);
 	struct fuse_entry_param e;
 	struct cim_attr attr;
-	struct node n;
+	struct cim_writer_node n;
 	uint32_t id = 0;
 
-	if (!enter(req, parent, &n))
+	if (!cim_writer_enter(req, parent, &n))
 		return;
 	int r = make_file(req, &n, name, &m, &id);
 	if (r == 0)
@@ -481,29 +464,29 @@ static void writer_create(fuse_req_t req, fuse_ino_t parent, const char *name, m
 			cim_writer_unref(n.w, id, 1);
 		}
 	}
-	leave(&n);
+	cim_writer_leave(&n);
 }
 
 static void writer_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct node n;
+	struct cim_writer_node n;
 
-	if (!enter(req, ino, &n))
+	if (!cim_writer_enter(req, ino, &n))
 		return;
 	int r = open_file(req, &n, n.id, fi);
 	if (r < 0)
 		cim_reply_result(req, r);
 	else if (fuse_reply_open(req, fi) < 0)
 		cim_writer_close_file(n.w, n.id, flags_of(fi));
-	leave(&n);
+	cim_writer_leave(&n);
 }
 
 static void writer_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 			struct fuse_file_info *fi)
 {
-	struct node n;
+	struct cim_writer_node n;
 
-	if (!enter(req, ino, &n))
+	if (!cim_writer_enter(req, ino, &n))
 		return;
 	g_autofree char *buf = g_try_malloc(size);
 	ssize_t done = buf ? cim_writer_read(n.w, n.id, (uint64_t)off, buf, size) : -ENOMEM;
@@ -511,15 +494,15 @@ static void writer_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		cim_reply_result(req, (int)done);
 	else
 		fuse_reply_buf(req, buf, (size_t)done);
-	leave(&n);
+	cim_writer_leave(&n);
 }
 
 static void writer_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
 			 struct fuse_file_info *fi)
 {
-	struct node n;
+	struct cim_writer_node n;
 
-	if (!enter(req, ino, &n))
+	if (!cim_writer_enter(req, ino, &n))
 		return;
 	ssize_t done = cim_writer_write(n.w, n.id, (uint64_t)off, buf, size);
 	if (done >= 0)
@@ -528,21 +511,21 @@ static void writer_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t
 		cim_reply_result(req, (int)done);
 	else
 		fuse_reply_write(req, (size_t)done);
-	leave(&n);
+	cim_writer_leave(&n);
 }
 
 static void store_data(fuse_req_t req, fuse_ino_t ino, const struct fuse_file_info *fi)
 {
-	struct node n;
+	struct cim_writer_node n;
 
 	if (!(flags_of(fi) & CIM_OPEN_WRITE)) {
 		fuse_reply_err(req, 0);
 		return;
 	}
-	if (!enter(req, ino, &n))
+	if (!cim_writer_enter(req, ino, &n))
 		return;
 	cim_reply_result(req, cim_writer_flush(n.w, n.id));
-	leave(&n);
+	cim_writer_leave(&n);
 }
 
 static void writer_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -559,11 +542,11 @@ static void writer_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fu
 static void writer_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct cim_slot *slot = cim_slots_get(&cim_daemon_of(req)->slots, cim_ino_slot(ino));
-	struct node n;
+	struct cim_writer_node n;
 
 	if (enter_session(slot->session, cim_ino_id(ino), &n) == 0) {
 		cim_writer_close_file(n.w, n.id, flags_of(fi));
-		leave(&n);
+		cim_writer_leave(&n);
 	}
 	fuse_reply_err(req, 0);
 }
@@ -571,27 +554,27 @@ static void writer_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info
 static void writer_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t size,
 			     struct fuse_file_info *fi)
 {
-	struct node n;
+	struct cim_writer_node n;
 
-	if (!enter(req, ino, &n))
+	if (!cim_writer_enter(req, ino, &n))
 		return;
 	cim_reply_result(req, cim_writer_fallocate(n.w, n.id, mode, (uint64_t)off, (uint64_t)size));
-	leave(&n);
+	cim_writer_leave(&n);
 }
 
 static void writer_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
 			 struct fuse_file_info *fi)
 {
-	struct node n;
+	struct cim_writer_node n;
 
-	if (!enter(req, ino, &n))
+	if (!cim_writer_enter(req, ino, &n))
 		return;
 	int64_t at = cim_writer_seek(n.w, n.id, (uint64_t)off, whence);
 	if (at < 0)
 		cim_reply_result(req, (int)at);
 	else
 		fuse_reply_lseek(req, at);
-	leave(&n);
+	cim_writer_leave(&n);
 }
 
 /* ---- directories ---- */
@@ -633,7 +616,7 @@ static int add_name(void *arg, const char *name, size_t n, uint32_t id)
 	return 0;
 }
 
-static int take_listing(const struct node *n, struct listing *l)
+static int take_listing(const struct cim_writer_node *n, struct listing *l)
 {
 	g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
 	int r = cim_writer_list(n->w, n->id, add_name, names);
@@ -649,8 +632,8 @@ static int take_listing(const struct node *n, struct listing *l)
  * Names are looked up again: the kernel believes what it is told here, so a name removed since must
  * not come back.  It holds the directory against changes for as long as this takes.
  */
-static void add_names(fuse_req_t req, const struct node *n, const struct listing *l, uint64_t i,
-		      struct cim_dirbuf *d)
+static void add_names(fuse_req_t req, const struct cim_writer_node *n, const struct listing *l,
+		      uint64_t i, struct cim_dirbuf *d)
 {
 	bool hide_hidden = cim_daemon_of(req)->view.hide_hidden;
 
@@ -676,10 +659,10 @@ static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct 
 {
 	struct listing *l = listing_of(fi);
 	struct cim_dirbuf d;
-	struct node n;
+	struct cim_writer_node n;
 	int r = 0;
 
-	if (!enter(req, ino, &n))
+	if (!cim_writer_enter(req, ino, &n))
 		return;
 	if (off == 0 || !l->names)
 		r = take_listing(&n, l);
@@ -696,7 +679,7 @@ static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct 
 		 * undone. */
 		(void)cim_reply_dirbuf(req, &d);
 	}
-	leave(&n);
+	cim_writer_leave(&n);
 }
 
 static void writer_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
@@ -709,138 +692,6 @@ static void writer_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_
 			       struct fuse_file_info *fi)
 {
 	list(req, ino, size, off, fi, true);
-}
-
-/* ---- extended attributes ---- */
-
-/*
- * Whether a request may set or remove an xattr.  The kernel asks nobody for those of system., and
- * what Windows keeps of a file is its owner's business; an EA list has owners and capabilities in
- * it, and a reparse buffer can make a device: those are root's.
- */
-static bool may_set(fuse_req_t req, const struct node *n, const char *name)
-{
-	const struct cim_daemon *d = cim_daemon_of(req);
-	uid_t uid = fuse_req_ctx(req)->uid;
-	struct cim_attr attr;
-
-	if (!d->shared || uid == 0 || !cim_ntfs_xattr_is(&d->view, name))
-		return true;
-	if (!g_str_has_prefix(name, "system."))
-		return true; /* checked as any other is */
-	if (strcmp(name, CIM_XATTR_NTFS_EA) == 0 || strcmp(name, CIM_XATTR_NTFS_REPARSE) == 0)
-		return false;
-	return cim_writer_attr(n->w, n->id, &attr) == 0 && attr.posix.uid == uid;
-}
-
-/*
- * What Windows keeps of a file is, with an EA or a reparse buffer, also its owner, its mode and
- * even its type.  The kernel asks for attributes again; of a file that has become another it must
- * forget the name, or the inode that it knows is an error.
- */
-struct xattr_change {
-	uint32_t type; /* before; 0: it is no xattr of Windows' */
-	uint32_t dir_id;
-	char name[CIM_NAME_BYTES + 1]; /* to be forgotten; empty: none */
-};
-
-static void begin_xattr_change(fuse_req_t req, const struct node *n, const char *name,
-			       struct xattr_change *ret)
-{
-	struct cim_attr attr;
-
-	ret->type = 0;
-	ret->name[0] = '\0';
-	if (cim_ntfs_xattr_is(&cim_daemon_of(req)->view, name) &&
-	    cim_writer_attr(n->w, n->id, &attr) == 0)
-		ret->type = attr.posix.mode & S_IFMT;
-}
-
-static void end_xattr_change(fuse_req_t req, const struct node *n, struct xattr_change *c, int r)
-{
-	struct cim_daemon *d = cim_daemon_of(req);
-	struct cim_attr attr;
-
-	if (c->type && r == 0)
-		(void)fuse_lowlevel_notify_inval_inode(d->fuse, ino_of(n, n->id), -1, 0);
-	if (c->type && r == 0 && cim_writer_attr(n->w, n->id, &attr) == 0 &&
-	    c->type != (attr.posix.mode & S_IFMT) &&
-	    cim_writer_name_of(n->w, n->id, &c->dir_id, c->name) < 0)
-		c->name[0] = '\0';
-	fuse_ino_t dir = ino_of(n, c->dir_id);
-	cim_reply_result(req, r);
-	leave(n);
-	if (c->name[0])
-		cim_tell_gone(d, dir, c->name);
-}
-
-static void writer_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,
-			    size_t size, int flags)
-{
-	struct xattr_change c = { 0 };
-	struct node n;
-
-	if (!enter(req, ino, &n))
-		return;
-	begin_xattr_change(req, &n, name, &c);
-	int r = may_set(req, &n, name) ? cim_writer_set_xattr(n.w, n.id, name, value, size, flags)
-				       : -EPERM;
-	end_xattr_change(req, &n, &c, r);
-}
-
-static void reply_streams(fuse_req_t req, const struct node *n, size_t size)
-{
-	struct cim_names names;
-
-	cim_names_init(&names, req);
-	int r = cim_writer_list_streams(n->w, n->id, cim_names_add_stream, &names);
-	cim_reply_names(req, &names, r, size);
-}
-
-static void writer_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
-{
-	struct node n;
-
-	if (!enter(req, ino, &n))
-		return;
-	if (streams_are_files(req) && strcmp(name, CIM_XATTR_STREAMS) == 0) {
-		reply_streams(req, &n, size);
-		leave(&n);
-		return;
-	}
-	g_autofree char *buf = size > 0 ? g_try_malloc(size) : NULL;
-	if (size > 0 && !buf)
-		fuse_reply_err(req, ENOMEM);
-	else if (!cim_xattr_is_shown(name))
-		fuse_reply_err(req, ENODATA);
-	else
-		cim_reply_bytes(req, buf, cim_writer_get_xattr(n.w, n.id, name, buf, size), size);
-	leave(&n);
-}
-
-static void writer_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
-{
-	struct cim_names names;
-	struct node n;
-
-	if (!enter(req, ino, &n))
-		return;
-	cim_names_init(&names, req);
-	cim_reply_names(req, &names, cim_writer_list_xattrs(n.w, n.id, cim_names_add, &names),
-			size);
-	leave(&n);
-}
-
-static void writer_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
-{
-	struct xattr_change c = { 0 };
-	struct node n;
-
-	if (!enter(req, ino, &n))
-		return;
-	begin_xattr_change(req, &n, name, &c);
-	int r = may_set(req, &n, name) ? cim_writer_remove_xattr(n.w, n.id, name) : -EPERM;
-	end_xattr_change(req, &n, &c, r);
 }
 
 const struct cim_kind cim_writer_kind = {
@@ -867,10 +718,10 @@ const struct cim_kind cim_writer_kind = {
 		.readdir = writer_readdir,
 		.readdirplus = writer_readdirplus,
 		.releasedir = writer_releasedir,
-		.setxattr = writer_setxattr,
-		.getxattr = writer_getxattr,
-		.listxattr = writer_listxattr,
-		.removexattr = writer_removexattr,
+		.setxattr = cim_writer_setxattr,
+		.getxattr = cim_writer_getxattr,
+		.listxattr = cim_writer_listxattr,
+		.removexattr = cim_writer_removexattr,
 		.create = writer_create,
 		.fallocate = writer_fallocate,
 		.lseek = writer_lseek,

@@ -10,7 +10,7 @@ layers=(
 	"name upcase ea reparse acl mapping format sid sddl view symlink windows"
 	"lock posix store fold ntfs-xattr"
 	"image delete garbage objects region region-compact region-guid region-private blobs"
-	"reader stream-file"
+	"reader reader-xattr stream-file"
 	"fsck fsck-data fsck-entry fsck-image fsck-private fsck-tree treehash"
 	"content"
 	"writer node tree create data streams stream-node xattr winmeta order parents encode commit"
