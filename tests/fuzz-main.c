@@ -109,7 +109,8 @@ static void edit(struct test_random *r, GByteArray *b)
 			b->data[at] = interesting[test_random_below(r, sizeof(interesting))];
 		break;
 	case 2:
-		n = MIN(1 + test_random_below(r, 8), b->len - at);
+		n = 1 + test_random_below(r, 8);
+		n = MIN(n, b->len - at);
 		memset(b->data + at, test_random_next(r) & 1 ? 0xFF : 0, n);
 		break;
 	case 3:

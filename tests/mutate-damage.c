@@ -149,8 +149,9 @@ static void splice_files(const struct damage *d)
 {
 	uint32_t from = pick_file(d), to = pick_file(d);
 	uint8_t b[512];
-	size_t n = MIN(1 + below(d, sizeof(b)), file_at(d->s, from)->size);
+	size_t n = 1 + below(d, sizeof(b));
 
+	n = MIN(n, file_at(d->s, from)->size);
 	if (peek(d, from, below(d, file_at(d->s, from)->size - n + 1), b, n))
 		poke(d, to, below(d, file_at(d->s, to)->size), b, n);
 }
