@@ -3,7 +3,7 @@
  * A tree that has one of everything that Windows and its neighbours store (metadata.md §1, 2, 3,
  * 4).
  *
- * Read by test-windows-image.c and, through make-winimage, by test-windows-image.sh.
+ * Read by test-windows-image.c and, through make-winimage, by test-windows-mount.sh.
  */
 #ifndef CIM_TESTS_WINSAMPLE_H
 #define CIM_TESTS_WINSAMPLE_H
