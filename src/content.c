@@ -128,7 +128,21 @@ void cim_content_unref(struct cim_content *c)
 
 static void set_size(struct cim_content *c, uint64_t size)
 {
-	__atomic_store_n(&c->size, size, __ATOMIC_RELAXED);
+	c->size = size;
+	if (!c->loading)
+		__atomic_store_n(&c->shown, size, __ATOMIC_RELAXED);
+}
+
+void cim_content_begin_load(struct cim_content *c, uint64_t size)
+{
+	c->loading = true;
+	__atomic_store_n(&c->shown, size, __ATOMIC_RELAXED);
+}
+
+void cim_content_end_load(struct cim_content *c)
+{
+	c->loading = false;
+	set_size(c, c->size);
 }
 
 /* The first run that ends behind a chunk of the file: it has the chunk, or is the next one. */

@@ -39,10 +39,12 @@ struct cim_run {
 };
 
 struct cim_content {
-	GMutex lock; /* guards all below but refs and size */
+	GMutex lock; /* guards all below but refs and shown */
 	gatomicrefcount refs;
 	struct cim_scratch *scratch;
-	uint64_t size;   /* bytes; read without the lock through cim_content_size() */
+	uint64_t size;   /* bytes that are there */
+	uint64_t shown;  /* the same for cim_content_size(), which takes no lock: atomic */
+	bool loading;    /* … but while it is loaded, what it will have */
 	bool dirty;      /* differs from what is stored */
 	bool in_scratch; /* else in buf */
 	int error;       /* loading it failed: what every call returns */
@@ -56,10 +58,19 @@ struct cim_content *cim_content_new(struct cim_scratch *scratch);
 struct cim_content *cim_content_ref(struct cim_content *c);
 void cim_content_unref(struct cim_content *c);
 
+/** cim_content_size - bytes; without the lock */
 static inline uint64_t cim_content_size(const struct cim_content *c)
 {
-	return __atomic_load_n(&c->size, __ATOMIC_RELAXED);
+	return __atomic_load_n(&c->shown, __ATOMIC_RELAXED);
 }
+
+/**
+ * cim_content_begin_load, cim_content_end_load - between them it is filled with what it had before
+ * @size: bytes it will have, which cim_content_size() says already: a file that is copied shows the
+ *        size that it had, and nobody remembers another
+ */
+void cim_content_begin_load(struct cim_content *c, uint64_t size);
+void cim_content_end_load(struct cim_content *c);
 
 /** cim_content_write - 0, -ENOSPC, -EFBIG, -ENOMEM, -EIO */
 int cim_content_write(struct cim_content *c, uint64_t off, const void *data, size_t size);

@@ -187,7 +187,7 @@ static int change(struct cim_writer *w, struct cim_node *node, uint64_t keep,
 	if (fresh) {
 		c = cim_content_new(&w->scratch);
 		node->content = c;
-		__atomic_store_n(&c->size, MIN(keep, node->data.size), __ATOMIC_RELAXED);
+		cim_content_begin_load(c, MIN(keep, stored.size));
 		/* Nobody else has it yet: this gets it, against the order that waiting has. */
 		(void)g_mutex_trylock(&c->lock);
 	}
@@ -196,8 +196,8 @@ static int change(struct cim_writer *w, struct cim_node *node, uint64_t keep,
 	if (!fresh) {
 		g_mutex_lock(&c->lock);
 	} else {
-		c->size = 0;
 		int r = load(w, &stored, keep, c);
+		cim_content_end_load(c);
 		c->dirty = keep < stored.size;
 		if (r < 0)
 			c->error = r;

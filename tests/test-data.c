@@ -638,6 +638,39 @@ START_TEST(several_threads_write_at_once)
 }
 END_TEST
 
+static gpointer change_a_byte(gpointer arg)
+{
+	struct job *job = arg;
+	uint32_t id = find(job->w, "large");
+
+	write_at(job->w, id, 7, "x", 1);
+	__atomic_store_n(&job->number, 1, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* A kernel that asked in between would remember the size for ever. */
+START_TEST(file_that_is_copied_to_be_changed_has_the_size_that_it_had)
+{
+	const size_t size = 24 * MIB;
+	g_autofree uint8_t *data = pattern(size, 5);
+	struct cim_writer *w = open_writer(NULL, "a.cim");
+	put(w, "large", data, size);
+	commit(w);
+
+	struct job job = { .w = open_writer("a.cim", "b.cim") };
+	uint32_t id = find(job.w, "large");
+	GThread *thread = g_thread_new("change", change_a_byte, &job);
+	do
+		ck_assert_uint_eq(attr_of(job.w, id).size, size);
+	while (!__atomic_load_n(&job.number, __ATOMIC_ACQUIRE));
+	g_thread_join(thread);
+	ck_assert_uint_eq(attr_of(job.w, id).size, size);
+	data[7] = 'x';
+	check_staged(job.w, id, data, size);
+	cim_writer_close(job.w);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("data");
@@ -660,6 +693,7 @@ static Suite *suite(void)
 	tcase_add_test(data, read_and_write_of_other_types_are_refused);
 	tcase_add_test(data, failed_spill_leaves_nothing_behind);
 	tcase_add_test(data, several_threads_write_at_once);
+	tcase_add_test(data, file_that_is_copied_to_be_changed_has_the_size_that_it_had);
 	suite_add_tcase(s, data);
 	return s;
 }
