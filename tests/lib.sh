@@ -187,6 +187,16 @@ have()
 	command -v "$1" >"$scratch/have"
 }
 
+# memory_ok DESC CMD… - a check of how much memory the daemon has; that of a sanitizer is not its own
+memory_ok()
+{
+	if grep -qaE '__(asan|tsan)_init' "$CIMFSD"; then
+		skip "$1" "built with a sanitizer"
+	else
+		ok "$@"
+	fi
+}
+
 # need_fuse - skip the test as a whole where nothing can be mounted
 need_fuse()
 {
