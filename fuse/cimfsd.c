@@ -412,11 +412,13 @@ static void init(struct cim_daemon *d, const struct options *o)
 	g_mutex_init(&d->lock);
 	cim_slots_init(&d->slots);
 	cim_sessions_init(&d->sessions);
+	cim_listings_init(&d->listings);
 }
 
 static void clear(struct cim_daemon *d)
 {
 	cim_sessions_clear(&d->sessions);
+	cim_listings_clear(&d->listings);
 	cim_slots_clear(&d->slots);
 	g_mutex_clear(&d->lock);
 	g_mutex_clear(&d->told);

@@ -11,6 +11,7 @@
 
 #include <fuse_lowlevel.h>
 
+#include "listings.h"
 #include "session.h"
 #include "slots.h"
 
@@ -28,9 +29,11 @@ struct cim_daemon {
 	bool shared; /* others may use the mount: the kernel checks permissions */
 	bool threaded;
 	char *mountpoint; /* absolute; NULL: mounted by somebody else */
+	bool no_open, no_opendir; /* the kernel does without these requests */
 	struct fuse_session *fuse;
 	struct cim_slots slots;
 	struct cim_sessions sessions;
+	struct cim_listings listings;
 
 	GMutex told; /* held while the kernel is told that a name has gone */
 	GMutex lock; /* guards what follows */

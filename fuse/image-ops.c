@@ -216,7 +216,7 @@ static void image_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 		fuse_reply_err(req, EROFS);
 		return;
 	}
-	if (cim_daemon_of(req)->only) {
+	if (cim_daemon_of(req)->no_open) {
 		fuse_reply_err(req, ENOSYS);
 		return;
 	}
@@ -332,8 +332,16 @@ static void image_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
 		fuse_reply_lseek(req, at);
 }
 
-/* Of close(2) and fsync(2): there is nothing that could be written. */
+/*
+ * Of close(2): nothing could be written.  The image mount has no other files, and is not asked
+ * again.
+ */
 static void image_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	fuse_reply_err(req, cim_daemon_of(req)->only ? ENOSYS : 0);
+}
+
+static void image_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	fuse_reply_err(req, 0);
 }
@@ -344,17 +352,6 @@ static void image_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fus
 }
 
 /* ---- directories ---- */
-
-static void image_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	if (cim_daemon_of(req)->only) {
-		fuse_reply_err(req, ENOSYS);
-		return;
-	}
-	fi->keep_cache = 1;
-	fi->cache_readdir = 1;
-	fuse_reply_open(req, fi);
-}
 
 /*
  * Entries of a link table from index @i on.  A name that cannot be shown is left out and a file
@@ -489,12 +486,10 @@ const struct cim_kind cim_image_kind = {
 		.open = image_open,
 		.read = image_read,
 		.flush = image_flush,
-		.release = image_flush,
+		.release = image_release,
 		.fsync = image_fsync,
-		.opendir = image_opendir,
 		.readdir = image_readdir,
 		.readdirplus = image_readdirplus,
-		.releasedir = image_flush,
 		.getxattr = image_getxattr,
 		.listxattr = image_listxattr,
 		.lseek = image_lseek,

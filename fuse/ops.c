@@ -67,6 +67,8 @@ static void op_init(void *data, struct fuse_conn_info *conn)
 	/* Data comes from a mapping, and goes where it is hashed: splicing only costs. */
 	conn->want &= ~(unsigned int)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
 				      FUSE_CAP_SPLICE_MOVE);
+	d->no_open = d->only && (conn->capable & FUSE_CAP_NO_OPEN_SUPPORT);
+	d->no_opendir = conn->capable & FUSE_CAP_NO_OPENDIR_SUPPORT;
 	if (d->mountpoint && cim_mounts_set_read_ahead(d->mountpoint, READ_AHEAD))
 		conn->max_readahead = READ_AHEAD;
 }
@@ -194,9 +196,20 @@ static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_f
 	DISPATCH(fsync, req, ino, datasync, fi);
 }
 
+/*
+ * No kind keeps anything for an open directory, so the kernel opens all of them by itself where it
+ * can: that round trip is most of the cost of a walk.  It caches their names then; those of
+ * directories that change have an answer that keeps it from that, cim_reply_changing().
+ */
 static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	DISPATCH(opendir, req, ino, fi);
+	if (cim_daemon_of(req)->no_opendir) {
+		fuse_reply_err(req, ENOSYS);
+		return;
+	}
+	fi->keep_cache = 1;
+	fi->cache_readdir = 1;
+	fuse_reply_open(req, fi);
 }
 
 static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
@@ -209,11 +222,6 @@ static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t of
 			   struct fuse_file_info *fi)
 {
 	DISPATCH(readdirplus, req, ino, size, off, fi);
-}
-
-static void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	DISPATCH(releasedir, req, ino, fi);
 }
 
 /* Nothing is durable before a commit, and everything is after it. */
@@ -290,7 +298,6 @@ const struct fuse_lowlevel_ops cim_ops = {
 	.opendir = op_opendir,
 	.readdir = op_readdir,
 	.readdirplus = op_readdirplus,
-	.releasedir = op_releasedir,
 	.fsyncdir = op_fsyncdir,
 	.statfs = op_statfs,
 	.setxattr = op_setxattr,

@@ -126,8 +126,10 @@ bool cim_dirbuf_add(struct cim_dirbuf *d, fuse_req_t req, const char *name,
 		    const struct fuse_entry_param *e, off_t next)
 {
 	size_t left = d->size - d->used;
-	size_t n = d->plus ? fuse_add_direntry_plus(req, d->buf + d->used, left, name, e, next)
-			   : fuse_add_direntry(req, d->buf + d->used, left, name, &e->attr, next);
+	size_t n = d->plus ? fuse_add_direntry_plus(req, d->buf + d->used, left, name, e,
+						    d->base + next)
+			   : fuse_add_direntry(req, d->buf + d->used, left, name, &e->attr,
+					       d->base + next);
 
 	if (n > left)
 		return false;
@@ -154,4 +156,13 @@ int cim_reply_dirbuf(fuse_req_t req, struct cim_dirbuf *d)
 
 	cim_dirbuf_clear(d);
 	return r;
+}
+
+int cim_reply_changing(fuse_req_t req, struct cim_dirbuf *d)
+{
+	if (d->used == 0) {
+		d->used = MIN(d->size, sizeof(uint64_t));
+		memset(d->buf, 0, d->used);
+	}
+	return cim_reply_dirbuf(req, d);
 }

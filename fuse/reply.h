@@ -61,6 +61,7 @@ struct cim_dirbuf {
 	char *buf;
 	size_t size, used;
 	bool plus;        /* with attributes */
+	off_t base;       /* what all offsets have in common */
 	uint64_t n_nodes; /* entries that the kernel will count as lookups */
 };
 
@@ -84,6 +85,13 @@ bool cim_dirbuf_add_dots(struct cim_dirbuf *d, fuse_req_t req, fuse_ino_t self, 
 
 /** cim_reply_dirbuf - 0, or the error of sending; clears */
 int cim_reply_dirbuf(fuse_req_t req, struct cim_dirbuf *d);
+
+/**
+ * cim_reply_changing - the same for a directory whose names must not be remembered
+ * The kernel caches the names of every directory once it has seen their end.  An answer that is too
+ * short for an entry ends the reading for its caller as an empty one does, but is no end to cache.
+ */
+int cim_reply_changing(fuse_req_t req, struct cim_dirbuf *d);
 
 /* d_ino where it is not known without more work than it is worth. */
 #define CIM_INO_UNKNOWN 0xffffffffu

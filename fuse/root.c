@@ -116,99 +116,71 @@ static void root_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		lookup_image(req, name);
 }
 
-/* An open root directory: its names when it was first read or rewound. */
-struct listing {
-	char **names; /* NULL before the first reading */
-};
-
-static struct listing *listing_of(const struct fuse_file_info *fi)
+static int take_names(void *arg, GPtrArray *names)
 {
-	return (struct listing *)(uintptr_t)fi->fh;
-}
-
-static void root_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	struct listing *l = g_new0(struct listing, 1);
-
-	fi->fh = (uint64_t)(uintptr_t)l;
-	if (fuse_reply_open(req, fi) < 0)
-		g_free(l);
-}
-
-static void root_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	struct listing *l = listing_of(fi);
-
-	g_strfreev(l->names);
-	g_free(l);
-	fuse_reply_err(req, 0);
-}
-
-static int take_listing(struct cim_daemon *d, struct listing *l)
-{
-	g_auto(GStrv) images = NULL;
-	GPtrArray *names = NULL;
+	struct cim_daemon *d = arg;
+	g_autofree GStrv images = NULL;
 	int r = cim_store_list(d->store, &images);
 
 	if (r < 0)
 		return r;
-	names = g_ptr_array_new();
 	g_ptr_array_add(names, g_strdup("control"));
 	if (cim_sessions_current(&d->sessions))
 		g_ptr_array_add(names, g_strdup("writer"));
 	for (char **p = images; *p; p++)
-		g_ptr_array_add(names, g_strdup(*p));
-	g_ptr_array_add(names, NULL);
-	g_strfreev(l->names);
-	l->names = (char **)g_ptr_array_free(names, FALSE);
+		g_ptr_array_add(names, *p);
 	return 0;
 }
 
 /* Without attributes also where they are asked for: to list a name must not open its image. */
-static void add_names(fuse_req_t req, const struct listing *l, guint i, struct cim_dirbuf *d)
+static void add_names(fuse_req_t req, const struct cim_listing *l, guint i, struct cim_dirbuf *d)
 {
-	for (guint n = g_strv_length(l->names); i < n; i++) {
-		bool control = strcmp(l->names[i], "control") == 0;
+	for (; i < l->names->len; i++) {
+		const char *name = g_ptr_array_index(l->names, i);
+		bool control = strcmp(name, "control") == 0;
 		struct fuse_entry_param e = { .attr = {
 						      .st_ino = control ? CIM_INO_CONTROL
 									: CIM_INO_UNKNOWN,
 						      .st_mode = control ? S_IFREG : S_IFDIR,
 					      } };
 
-		if (!cim_dirbuf_add(d, req, l->names[i], &e, (off_t)i + 1 + CIM_DIR_FIRST))
+		if (!cim_dirbuf_add(d, req, name, &e, (off_t)i + 1 + CIM_DIR_FIRST))
 			break;
 	}
 }
 
-static void list(fuse_req_t req, size_t size, off_t off, struct fuse_file_info *fi, bool plus)
+static void list(fuse_req_t req, size_t size, off_t off, bool plus)
 {
-	struct listing *l = listing_of(fi);
+	struct cim_daemon *daemon = cim_daemon_of(req);
+	uint32_t i = cim_listing_index(off);
+	struct cim_listing *l;
 	struct cim_dirbuf d;
-	int r = 0;
+	int r = cim_dirbuf_init(&d, size, plus);
 
-	if (off == 0 || !l->names)
-		r = take_listing(cim_daemon_of(req), l);
 	if (r == 0)
-		r = cim_dirbuf_init(&d, size, plus);
+		r = cim_listings_at(&daemon->listings, off, take_names, daemon, &l);
 	if (r < 0) {
+		cim_dirbuf_clear(&d);
 		cim_reply_result(req, r);
 		return;
 	}
-	if (cim_dirbuf_add_dots(&d, req, CIM_INO_ROOT, CIM_INO_ROOT, off))
-		add_names(req, l, (guint)CLAMP(off - CIM_DIR_FIRST, 0, G_MAXINT), &d);
-	(void)cim_reply_dirbuf(req, &d);
+	d.base = l->base;
+	if (cim_dirbuf_add_dots(&d, req, CIM_INO_ROOT, CIM_INO_ROOT, i))
+		add_names(req, l, MAX(i, CIM_DIR_FIRST) - CIM_DIR_FIRST, &d);
+	cim_listings_put(&daemon->listings, l, d.used == 0);
+	(void)cim_reply_changing(req, &d);
 }
 
 static void root_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 			 struct fuse_file_info *fi)
 {
-	list(req, size, off, fi, false);
+	list(req, size, off, false);
 }
 
 static void root_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 			     struct fuse_file_info *fi)
 {
-	list(req, size, off, fi, true);
+	list(req, size, off, true);
 }
 
 /* ---- the control file ---- */
@@ -269,10 +241,8 @@ const struct cim_kind cim_root_kind = {
 		.flush = root_flush,
 		.release = root_release,
 		.fsync = root_fsync,
-		.opendir = root_opendir,
 		.readdir = root_readdir,
 		.readdirplus = root_readdirplus,
-		.releasedir = root_releasedir,
 		.getxattr = root_getxattr,
 		.listxattr = root_listxattr,
 	},

@@ -579,61 +579,25 @@ static void writer_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence,
 
 /* ---- directories ---- */
 
-/*
- * An open directory: its names when it was first read or rewound, so that what is created or
- * removed meanwhile shifts nothing.  The kernel reads a handle in one thread at a time.
- */
-struct listing {
-	GPtrArray *names; /* char *; NULL before the first reading */
-};
-
-static struct listing *listing_of(const struct fuse_file_info *fi)
-{
-	return (struct listing *)(uintptr_t)fi->fh;
-}
-
-static void writer_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	struct listing *l = g_new0(struct listing, 1);
-
-	fi->fh = (uint64_t)(uintptr_t)l;
-	if (fuse_reply_open(req, fi) < 0)
-		g_free(l);
-}
-
-static void writer_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	struct listing *l = listing_of(fi);
-
-	g_clear_pointer(&l->names, g_ptr_array_unref);
-	g_free(l);
-	fuse_reply_err(req, 0);
-}
-
 static int add_name(void *arg, const char *name, size_t n, uint32_t id)
 {
 	g_ptr_array_add(arg, g_strndup(name, n));
 	return 0;
 }
 
-static int take_listing(const struct cim_writer_node *n, struct listing *l)
+static int take_names(void *arg, GPtrArray *names)
 {
-	g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
-	int r = cim_writer_list(n->w, n->id, add_name, names);
+	const struct cim_writer_node *n = arg;
 
-	if (r < 0)
-		return r;
-	g_clear_pointer(&l->names, g_ptr_array_unref);
-	l->names = g_steal_pointer(&names);
-	return 0;
+	return cim_writer_list(n->w, n->id, add_name, names);
 }
 
 /*
  * Names are looked up again: the kernel believes what it is told here, so a name removed since must
  * not come back.  It holds the directory against changes for as long as this takes.
  */
-static void add_names(fuse_req_t req, const struct cim_writer_node *n, const struct listing *l,
-		      uint64_t i, struct cim_dirbuf *d)
+static void add_names(fuse_req_t req, const struct cim_writer_node *n, const struct cim_listing *l,
+		      guint i, struct cim_dirbuf *d)
 {
 	bool hide_hidden = cim_daemon_of(req)->view.hide_hidden;
 
@@ -654,30 +618,32 @@ static void add_names(fuse_req_t req, const struct cim_writer_node *n, const str
 	}
 }
 
-static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi,
-		 bool plus)
+static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, bool plus)
 {
-	struct listing *l = listing_of(fi);
+	struct cim_listings *listings = &cim_daemon_of(req)->listings;
+	uint32_t i = cim_listing_index(off);
+	struct cim_listing *l;
 	struct cim_dirbuf d;
 	struct cim_writer_node n;
-	int r = 0;
 
 	if (!cim_writer_enter(req, ino, &n))
 		return;
-	if (off == 0 || !l->names)
-		r = take_listing(&n, l);
+	int r = cim_dirbuf_init(&d, size, plus);
 	if (r == 0)
-		r = cim_dirbuf_init(&d, size, plus);
+		r = cim_listings_at(listings, off, take_names, &n, &l);
 	if (r < 0) {
+		cim_dirbuf_clear(&d);
 		cim_reply_result(req, r);
 	} else {
 		fuse_ino_t parent = n.id == cim_writer_root(n.w) ? CIM_INO_ROOT : CIM_INO_UNKNOWN;
 
-		if (cim_dirbuf_add_dots(&d, req, ino, parent, off))
-			add_names(req, &n, l, (uint64_t)MAX(off - CIM_DIR_FIRST, 0), &d);
+		d.base = l->base;
+		if (cim_dirbuf_add_dots(&d, req, ino, parent, i))
+			add_names(req, &n, l, MAX(i, CIM_DIR_FIRST) - CIM_DIR_FIRST, &d);
+		cim_listings_put(listings, l, d.used == 0);
 		/* An answer to this request is lost with the whole mount, so its lookups are not
 		 * undone. */
-		(void)cim_reply_dirbuf(req, &d);
+		(void)cim_reply_changing(req, &d);
 	}
 	cim_writer_leave(&n);
 }
@@ -685,13 +651,13 @@ static void list(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct 
 static void writer_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 			   struct fuse_file_info *fi)
 {
-	list(req, ino, size, off, fi, false);
+	list(req, ino, size, off, false);
 }
 
 static void writer_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 			       struct fuse_file_info *fi)
 {
-	list(req, ino, size, off, fi, true);
+	list(req, ino, size, off, true);
 }
 
 const struct cim_kind cim_writer_kind = {
@@ -714,10 +680,8 @@ const struct cim_kind cim_writer_kind = {
 		.flush = writer_flush,
 		.release = writer_release,
 		.fsync = writer_fsync,
-		.opendir = writer_opendir,
 		.readdir = writer_readdir,
 		.readdirplus = writer_readdirplus,
-		.releasedir = writer_releasedir,
 		.setxattr = cim_writer_setxattr,
 		.getxattr = cim_writer_getxattr,
 		.listxattr = cim_writer_listxattr,
