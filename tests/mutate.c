@@ -34,14 +34,6 @@
 #include "mutate-set.h"
 #include "util.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define HAVE_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define HAVE_ASAN 1
-#endif
-#endif
-
 #define N_CASES      3000
 #define LONG_CASES   100000
 #define N_SETS       6 /* valid directories to start from */
@@ -221,7 +213,7 @@ static void run_case(uint64_t number, bool whole)
 
 static void set_limits(void)
 {
-#ifndef HAVE_ASAN
+#ifndef TEST_SANITIZED
 	struct rlimit limit = { MEMORY_MAX, MEMORY_MAX };
 
 	(void)setrlimit(RLIMIT_AS, &limit);

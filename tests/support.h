@@ -12,6 +12,15 @@
 /* Each function of a header is used by some tests and not by others. */
 #define TEST_HELPER static inline __attribute__((unused))
 
+/* Built with a sanitizer that has most of the address space for itself. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define TEST_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define TEST_SANITIZED 1
+#endif
+#endif
+
 #ifndef CIM_TESTS_WITHOUT_CHECK
 #include <check.h>
 

@@ -10,7 +10,7 @@ if [ -z "${CC-}" ] || ! command -v pkg-config >/dev/null; then
 	echo "1..0 # SKIP needs a C compiler and pkg-config"
 	exit 0
 fi
-if ${NM:-nm} -D "$top_builddir/.libs/libcimfs.so" | grep -q __asan_init; then
+if ${NM:-nm} -D "$top_builddir/.libs/libcimfs.so" | grep -qE '__(asan|tsan)_init'; then
 	echo "1..0 # SKIP an instrumented library needs an instrumented program"
 	exit 0
 fi
