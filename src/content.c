@@ -106,11 +106,31 @@ static struct cim_run *run_at(const struct cim_content *c, guint i)
 	return &g_array_index(c->runs, struct cim_run, i);
 }
 
+static void show(struct cim_content *c, uint64_t size, uint64_t allocated)
+{
+	__atomic_store_n(&c->shown, size, __ATOMIC_RELAXED);
+	__atomic_store_n(&c->shown_allocated, MIN(allocated, size), __ATOMIC_RELAXED);
+}
+
+/* After each change of its size or its chunks: a file with data never shows none. */
+static void changed(struct cim_content *c)
+{
+	if (!c->loading)
+		show(c, c->size, c->in_scratch ? chunk_off(c->n_chunks) : c->size);
+}
+
+static void set_size(struct cim_content *c, uint64_t size)
+{
+	c->size = size;
+	changed(c);
+}
+
 static void drop_runs(struct cim_content *c)
 {
 	for (guint i = 0; i < c->runs->len; i++)
 		give_chunks(c->scratch, run_at(c, i)->scratch_chunk, run_at(c, i)->n);
 	g_array_set_size(c->runs, 0);
+	c->n_chunks = 0;
 }
 
 void cim_content_unref(struct cim_content *c)
@@ -126,23 +146,16 @@ void cim_content_unref(struct cim_content *c)
 	g_free(c);
 }
 
-static void set_size(struct cim_content *c, uint64_t size)
-{
-	c->size = size;
-	if (!c->loading)
-		__atomic_store_n(&c->shown, size, __ATOMIC_RELAXED);
-}
-
 void cim_content_begin_load(struct cim_content *c, uint64_t size)
 {
 	c->loading = true;
-	__atomic_store_n(&c->shown, size, __ATOMIC_RELAXED);
+	show(c, size, size);
 }
 
 void cim_content_end_load(struct cim_content *c)
 {
 	c->loading = false;
-	set_size(c, c->size);
+	changed(c);
 }
 
 /* The first run that ends behind a chunk of the file: it has the chunk, or is the next one. */
@@ -195,6 +208,8 @@ static int map_chunk(struct cim_content *c, uint32_t chunk, uint64_t *ret_off)
 
 		g_array_insert_val(c->runs, i, run);
 	}
+	c->n_chunks++;
+	changed(c);
 	*ret_off = chunk_off(got);
 	return 0;
 }
@@ -244,6 +259,7 @@ static int spill(struct cim_content *c)
 		return r;
 	}
 	c->in_scratch = true;
+	changed(c);
 	drop_buffer(c);
 	return 0;
 }
@@ -374,6 +390,7 @@ static void drop_chunks(struct cim_content *c, uint32_t first, uint32_t end)
 					 run.file_chunk + run.n - to };
 
 		give_chunks(c->scratch, run.scratch_chunk + (from - run.file_chunk), to - from);
+		c->n_chunks -= to - from;
 		g_array_remove_index(c->runs, i);
 		if (right.n > 0)
 			g_array_insert_val(c->runs, i, right);
@@ -382,6 +399,7 @@ static void drop_chunks(struct cim_content *c, uint32_t first, uint32_t end)
 			i++;
 		}
 	}
+	changed(c);
 }
 
 static int clear_range(struct cim_content *c, uint64_t off, uint64_t end)

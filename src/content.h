@@ -19,7 +19,7 @@
 
 #define CIM_CONTENT_BUFFER (1024 * 1024)      /* bytes of a file in memory at most */
 #define CIM_SCRATCH_MEMORY (32 * 1024 * 1024) /* bytes of all files in memory at most */
-#define CIM_SCRATCH_CHUNK  (64 * 1024)  /* bytes handed out at once; on disk only what is written */
+#define CIM_SCRATCH_CHUNK  (64 * 1024) /* bytes handed out at once; on disk only what is written */
 
 struct cim_scratch {
 	int dirfd;
@@ -39,18 +39,20 @@ struct cim_run {
 };
 
 struct cim_content {
-	GMutex lock; /* guards all below but refs and shown */
+	GMutex lock; /* guards all below but refs and what is shown */
 	gatomicrefcount refs;
 	struct cim_scratch *scratch;
-	uint64_t size;   /* bytes that are there */
-	uint64_t shown;  /* the same for cim_content_size(), which takes no lock: atomic */
-	bool loading;    /* … but while it is loaded, what it will have */
-	bool dirty;      /* differs from what is stored */
-	bool in_scratch; /* else in buf */
-	int error;       /* loading it failed: what every call returns */
-	uint8_t *buf;    /* buf_room bytes, of which size count */
+	uint64_t size;            /* bytes that are there */
+	uint64_t shown;           /* the same for cim_content_size(), which takes no lock: atomic */
+	uint64_t shown_allocated; /* bytes that are no hole, or more; as shown */
+	bool loading;             /* while it is loaded, what is shown is what it will have */
+	bool dirty;               /* differs from what is stored */
+	bool in_scratch;          /* else in buf */
+	int error;                /* loading it failed: what every call returns */
+	uint8_t *buf;             /* buf_room bytes, of which size count */
 	size_t buf_room;
-	GArray *runs; /* struct cim_run, by file_chunk, never empty ones */
+	GArray *runs;      /* struct cim_run, by file_chunk, never empty ones */
+	uint32_t n_chunks; /* of all runs */
 };
 
 /** cim_content_new - an empty file with one reference */
@@ -62,6 +64,12 @@ void cim_content_unref(struct cim_content *c);
 static inline uint64_t cim_content_size(const struct cim_content *c)
 {
 	return __atomic_load_n(&c->shown, __ATOMIC_RELAXED);
+}
+
+/** cim_content_allocated - bytes that are no hole, or a little more; without the lock */
+static inline uint64_t cim_content_allocated(const struct cim_content *c)
+{
+	return __atomic_load_n(&c->shown_allocated, __ATOMIC_RELAXED);
 }
 
 /**

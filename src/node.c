@@ -503,7 +503,9 @@ void cim_node_attr_stored(const struct cim_node *node, struct cim_attr *ret)
 		size = 0;
 	}
 	ret->size = size;
-	if (S_ISDIR(node->mode) || (S_ISREG(node->mode) && node->data.kind != CIM_DATA_HOLE))
+	if (S_ISREG(node->mode) && node->content)
+		ret->blocks = (cim_content_allocated(node->content) + 511) / 512;
+	else if (S_ISDIR(node->mode) || (S_ISREG(node->mode) && node->data.kind != CIM_DATA_HOLE))
 		ret->blocks = (size + 511) / 512;
 }
 

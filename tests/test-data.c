@@ -322,6 +322,35 @@ START_TEST(holes_are_kept_through_commit)
 }
 END_TEST
 
+/* Archivers take a file without blocks for one hole, and do not read it. */
+START_TEST(file_with_data_has_blocks)
+{
+	struct cim_writer *w = open_writer(NULL, "a.cim");
+	uint32_t id = make_file(w, "f", S_IFREG | 0644);
+
+	ck_assert_int_eq(cim_writer_open_file(w, id, CIM_OPEN_WRITE), 0);
+	ck_assert_int_eq(try_truncate(w, id, 10 * MIB), 0);
+	ck_assert_uint_eq(attr_of(w, id).blocks, 0);
+	cim_writer_close_file(w, id, CIM_OPEN_WRITE);
+	ck_assert_uint_eq(attr_of(w, id).blocks, 0);
+	ck_assert_int_eq(cim_writer_open_file(w, id, CIM_OPEN_WRITE), 0);
+	ck_assert_int_eq(cim_writer_write(w, id, 5 * MIB, "here", 4), 4);
+	ck_assert_uint_gt(attr_of(w, id).blocks, 0);
+	ck_assert_uint_le(attr_of(w, id).blocks, 65536 / 512);
+	ck_assert_int_eq(cim_writer_fallocate(w, id, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+					      5 * MIB, MIB),
+			 0);
+	ck_assert_uint_eq(attr_of(w, id).blocks, 0);
+	ck_assert_int_eq(cim_writer_write(w, id, 9 * MIB, "there", 5), 5);
+	cim_writer_close_file(w, id, CIM_OPEN_WRITE);
+	ck_assert_uint_gt(attr_of(w, id).blocks, 0);
+	commit(w);
+	struct cim_image *img = open_image("a.cim");
+	ck_assert_uint_gt(image_attr(img, "f").blocks, 0);
+	cim_image_unref(img);
+}
+END_TEST
+
 START_TEST(punched_hole_is_a_hole_in_the_image)
 {
 	struct cim_writer *w = open_writer(NULL, "a.cim");
@@ -682,6 +711,7 @@ static Suite *suite(void)
 	tcase_add_test(data, what_was_cut_off_does_not_come_back);
 	tcase_add_loop_test(data, data_is_as_in_memory_after_random_changes, 0, 6);
 	tcase_add_test(data, holes_are_kept_through_commit);
+	tcase_add_test(data, file_with_data_has_blocks);
 	tcase_add_test(data, punched_hole_is_a_hole_in_the_image);
 	tcase_add_loop_test(data, file_appended_to_many_times_is_stored_once, 0, N_ROWS(appends));
 	tcase_add_loop_test(data, equal_content_is_stored_once, 0, 2);
