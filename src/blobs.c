@@ -68,3 +68,8 @@ int cim_blobs_get(const struct cim_blobs *b, uint64_t off, uint8_t *ret)
 		return cim_fail(-r, "cannot read a file's metadata: %s", g_strerror(-r));
 	return (int)(2 + size);
 }
+
+int cim_blobs_check(const struct cim_blobs *b)
+{
+	return cim_tmpfile_check_read(&b->file, "metadata of the image's files");
+}

@@ -34,4 +34,7 @@ int cim_blobs_put(struct cim_blobs *b, const void *bytes, size_t size, uint64_t 
  */
 int cim_blobs_get(const struct cim_blobs *b, uint64_t off, uint8_t *ret);
 
+/** cim_blobs_check - whether all that was got so far is what was put; 0, -EIO */
+int cim_blobs_check(const struct cim_blobs *b);
+
 #endif

@@ -143,6 +143,10 @@ static int prepare(struct cim_writer *w, struct cim_tmpfile *image)
 	if (r == 0)
 		r = cim_encode(w, &fs_off);
 	if (r == 0)
+		r = cim_scratch_check(&w->scratch);
+	if (r == 0)
+		r = cim_blobs_check(&w->blobs);
+	if (r == 0)
 		r = cim_region_finish(w->region);
 	if (r == 0)
 		r = write_image(w, fs_off, image);
@@ -156,7 +160,10 @@ static int prepare(struct cim_writer *w, struct cim_tmpfile *image)
  * the old state and files that the next writer sweeps, or the new image whole.
  *
  *  1. All data and metadata go into the region files, which have no name; then the object ID files
- * and the image file, likewise.
+ * and the image file, likewise.  What was read for that from files that are never synced (the
+ * scratch file, that of blobs, a region file that was compacted) is what was written to them: a
+ * page that the kernel could not write may have been read as what the disk has, which it tells when
+ * it is asked.
  *  2. fsync each of them: whatever gets a name from here on has its bytes.  A failed fsync ends
  * this writer for good: the kernel may have dropped what it could not write, and a second fsync
  * would not tell.

@@ -29,6 +29,13 @@ void cim_scratch_clear(struct cim_scratch *s)
 	g_mutex_clear(&s->lock);
 }
 
+int cim_scratch_check(struct cim_scratch *s)
+{
+	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&s->lock);
+
+	return cim_tmpfile_check_read(&s->file, "data of the image's files");
+}
+
 static uint64_t chunk_off(uint32_t chunk)
 {
 	return (uint64_t)chunk * CIM_SCRATCH_CHUNK;

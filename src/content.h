@@ -33,6 +33,9 @@ struct cim_scratch {
 void cim_scratch_init(struct cim_scratch *s, int dirfd);
 void cim_scratch_clear(struct cim_scratch *s);
 
+/** cim_scratch_check - whether all that was stored from it is what was written to it; 0, -EIO */
+int cim_scratch_check(struct cim_scratch *s);
+
 /* Consecutive chunks of a file that are consecutive in the scratch file. */
 struct cim_run {
 	uint32_t file_chunk, scratch_chunk, n;

@@ -100,9 +100,11 @@ static int compact(struct cim_region_writer *rw, uint32_t type)
 	for (uint32_t i = 0; i < n; i++)
 		live[i].o->off = live[i].off;
 	f->window_off = f->allocated = f->tail;
+	/* The old file is not synced, so nobody else would be told. */
+	r = cim_tmpfile_check_read(&old.tmp, "data of the image's files");
 	cim_tmpfile_close(rw->dirfd, &old.tmp);
 	g_free(old.window);
-	return 0;
+	return r;
 }
 
 /* Whether the data lies in the order of its ranks, with nothing between. */

@@ -572,9 +572,11 @@ int cim_region_finish(struct cim_region_writer *rw)
 			r = write_ids(rw, i);
 		if (r < 0)
 			return r;
-		/* All begin to go to disk now, so that syncing them one by one waits once. */
-		(void)sync_file_range(f->tmp.fd, 0, 0, SYNC_FILE_RANGE_WRITE);
-		(void)sync_file_range(f->ids.fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+		r = cim_tmpfile_begin_sync(&f->tmp);
+		if (r == 0)
+			r = cim_tmpfile_begin_sync(&f->ids);
+		if (r < 0)
+			return r;
 	}
 	return rw->shares ? cim_region_guid_of_content(rw) : 0;
 }

@@ -26,6 +26,19 @@ int cim_tmpfile_open(int dirfd, const char *tag, struct cim_tmpfile *ret)
 	return 0;
 }
 
+/* sync_file_range(2) is not everywhere. */
+static bool is_unsupported(int error)
+{
+	return error == ENOSYS || error == EINVAL || error == EOPNOTSUPP || error == EPERM;
+}
+
+int cim_tmpfile_begin_sync(const struct cim_tmpfile *t)
+{
+	if (sync_file_range(t->fd, 0, 0, SYNC_FILE_RANGE_WRITE) < 0 && !is_unsupported(errno))
+		return cim_fail(EIO, "cannot make a file durable: %s", g_strerror(errno));
+	return 0;
+}
+
 int cim_tmpfile_sync(int dirfd, const struct cim_tmpfile *t, uint64_t size)
 {
 	struct stat st, named;
@@ -42,6 +55,18 @@ int cim_tmpfile_sync(int dirfd, const struct cim_tmpfile *t, uint64_t size)
 		return cim_fail(CIM_ECORRUPT, "somebody else has removed or replaced \"%s\"",
 				t->name);
 	return 0;
+}
+
+int cim_tmpfile_check_read(const struct cim_tmpfile *t, const char *what)
+{
+	/* Of one page, as an error that it tells is the whole file's. */
+	if (t->fd < 0 || sync_file_range(t->fd, 0, 1, SYNC_FILE_RANGE_WAIT_BEFORE) == 0)
+		return 0;
+	/* Without it, the kernel tells when all of the file is written. */
+	if (is_unsupported(errno) && fsync(t->fd) == 0)
+		return 0;
+	/* Never an error that may pass: what was read is lost. */
+	return cim_fail(EIO, "%s could not be written, and is lost: %s", what, g_strerror(errno));
 }
 
 int cim_tmpfile_link(int dirfd, struct cim_tmpfile *t, const char *name)

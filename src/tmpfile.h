@@ -22,6 +22,12 @@ struct cim_tmpfile {
 int cim_tmpfile_open(int dirfd, const char *tag, struct cim_tmpfile *ret);
 
 /**
+ * cim_tmpfile_begin_sync - let it go to disk, so that syncing several one by one waits once
+ * Returns 0 or -EIO: what could not be written may be dropped already, so this is final.
+ */
+int cim_tmpfile_begin_sync(const struct cim_tmpfile *t);
+
+/**
  * cim_tmpfile_sync - make it durable, and see that it is what was written
  * @size: bytes that were written
  *
@@ -31,6 +37,20 @@ int cim_tmpfile_open(int dirfd, const char *tag, struct cim_tmpfile *ret);
  * fsync(2).
  */
 int cim_tmpfile_sync(int dirfd, const struct cim_tmpfile *t, uint64_t size);
+
+/**
+ * cim_tmpfile_check_read - whether what was read from it so far is what was written
+ *
+ * A page that cannot be written back is dropped, and is then read, with no error, as what the disk
+ * has.  The kernel tells it once, to who waits for the file; so a file that is read again and never
+ * synced is to be asked before anything that came from it is published, and is lost if this fails.
+ * A file that was not opened is good.
+ *
+ * Writes nothing, and waits for one page at most.
+ *
+ * Returns 0 or -EIO.
+ */
+int cim_tmpfile_check_read(const struct cim_tmpfile *t, const char *what);
 
 /** cim_tmpfile_link - give it a name that must be free; -EEXIST */
 int cim_tmpfile_link(int dirfd, struct cim_tmpfile *t, const char *name);
