@@ -261,7 +261,8 @@ HRESULT CimLookupFile(CIMFS_IMAGE_HANDLE cimImageHandle, const char *imageRelati
  *
  * Returns S_OK; E_INVALIDARG (bad handle, or already committed); 0x80070020 a stream is open;
  * 0x80070050 an image of the new name has come meanwhile; 0x80070070; other failures of the file
- * system.
+ * system.  After these two it may be tried again when the reason is gone, unless E_INVALIDARG says
+ * that it may not: what could not be made durable is lost.
  */
 HRESULT CimCommitImage(CIMFS_IMAGE_HANDLE cimImageHandle);
 

@@ -124,8 +124,7 @@ static int publish(struct cim_writer *w, struct cim_tmpfile *image, const char *
 /* Whether a failure leaves the writer as it was, so that a commit may be tried again. */
 static bool may_retry(int r)
 {
-	return r == -ENOSPC || r == -EDQUOT || r == -EEXIST || r == -EMFILE || r == -ENFILE ||
-	       r == -ENOMEM;
+	return cim_is_full(r) || r == -EEXIST || r == -EMFILE || r == -ENFILE || r == -ENOMEM;
 }
 
 /* Steps 1 and 2: everything that the image needs is on disk, and nothing has a name. */
@@ -198,7 +197,7 @@ int cim_writer_commit(struct cim_writer *w)
 	if (r < 0 && may_retry(r)) {
 		cim_tmpfile_close(w->lock_fd, &image);
 		cim_region_unseal(w->region);
-		return r;
+		return cim_advise_full(r, "commit again");
 	}
 	if (r == 0)
 		r = cim_region_sync(w->region);

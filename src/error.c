@@ -3,6 +3,7 @@
 
 #include "error.h"
 
+#include <glib.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,6 +25,15 @@ void cim_reason_set(const char *fmt, ...)
 const char *cim_reason(void)
 {
 	return reason;
+}
+
+int cim_advise_full(int err, const char *again)
+{
+	if (cim_is_full(err))
+		cim_reason_set("%s; %s, then %s", reason[0] ? reason : g_strerror(-err),
+			       err == -EFBIG ? "raise the limit of a file's size" : "make room",
+			       again);
+	return err;
 }
 
 void cim_reason_clear(void)

@@ -11,6 +11,7 @@
 #define CIM_ERROR_H
 
 #include <errno.h>
+#include <stdbool.h>
 
 #define CIM_ECORRUPT EUCLEAN         /* damaged: a rule of the format is broken */
 #define CIM_EFORMAT  EBADMSG         /* not a CIM at all */
@@ -44,6 +45,21 @@ void cim_reason_set(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
  * valid until the thread's next cim_fail() or cim_reason_clear().
  */
 const char *cim_reason(void);
+
+/** cim_is_full - whether a failure, a negative errno, is for lack of space, quota or file size */
+static inline bool cim_is_full(int err)
+{
+	return err == -ENOSPC || err == -EDQUOT || err == -EFBIG;
+}
+
+/**
+ * cim_advise_full - a failure for one of these also says what to do
+ * @err: 0 or a negative errno, of any kind, that has left its reason
+ * @again: what may be done then, "commit again"
+ *
+ * Gives @err.
+ */
+int cim_advise_full(int err, const char *again);
 
 /** cim_reason_clear - forget the sentence, at the start of a call that keeps its own */
 void cim_reason_clear(void);

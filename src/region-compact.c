@@ -155,7 +155,7 @@ int cim_region_seal(struct cim_region_writer *rw)
 			r = compact(rw, type);
 	}
 	/* A full disk is no reason not to publish what is there, unless it must be like another. */
-	return !rw->shares && (r == -ENOSPC || r == -EDQUOT) ? 0 : r;
+	return !rw->shares && cim_is_full(r) ? 0 : r;
 }
 
 void cim_region_unseal(struct cim_region_writer *rw)

@@ -60,9 +60,10 @@ void cim_writer_make_consistent(struct cim_writer *w);
  * cim_writer_commit - publish the tree under the name given at open
  *
  * When it returns 0 the image is there and durable, and the writer accepts nothing but close.  On
- * failure the directory is as before; -EEXIST, -ENOSPC, and -CIM_ECORRUPT where others removed or
- * changed a file of the base, may be tried again when the cause is gone; after any other failure
- * the writer accepts nothing but close.
+ * failure the directory is as before.  What failed before anything was synced for want of something
+ * (-ENOSPC, -EDQUOT, -EFBIG, -EMFILE, -ENFILE, -ENOMEM), for a file of that name (-EEXIST), or
+ * because others removed or changed a file of the base (-CIM_ECORRUPT) may be tried again when the
+ * cause is gone; after any other failure the writer accepts nothing but close.
  */
 int cim_writer_commit(struct cim_writer *w);
 
