@@ -655,12 +655,13 @@ static int put_large(struct cim_writer *w, int fd, uint64_t size, bool holes, vo
 {
 	struct stat st;
 	uint64_t at;
-	int r = cim_region_begin(w->region, size, &at);
 
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	int r = cim_region_begin(w->region, size, &at);
 	if (r < 0)
 		return r;
-	bool hashed = !holes || (fstat(fd, &st) == 0 &&
-				 size <= (uint64_t)st.st_blocks * 512 + CIM_HASHED_HOLES);
+	bool hashed = !holes || size <= (uint64_t)st.st_blocks * 512 + CIM_HASHED_HOLES;
 	struct cim_hash *hash = hashed ? cim_hash_begin() : NULL;
 	struct cim_digest digest;
 	r = put_pieces(w, fd, size, at, hash, holes, buf, ret_holes);
@@ -673,6 +674,26 @@ static int put_large(struct cim_writer *w, int fd, uint64_t size, bool holes, vo
 	return cim_region_end(w->region, at, size, hash ? &digest : NULL, ret);
 }
 
+static int put_small(struct cim_writer *w, int fd, uint64_t size, bool holes, void *buf,
+		     struct cim_stored *ret, bool *ret_holes)
+{
+	off_t hole = holes ? lseek(fd, 0, SEEK_HOLE) : (off_t)size;
+
+	if (hole < 0)
+		return -errno;
+	*ret_holes = hole < (off_t)size;
+	int r = read_piece(fd, 0, buf, (size_t)size);
+	return r < 0 ? r : cim_region_put(w->region, buf, (size_t)size, ret);
+}
+
+/* 1: a file has no data; 0: it has some; or what lseek(2) says. */
+static int is_all_hole(int fd)
+{
+	if (lseek(fd, 0, SEEK_DATA) >= 0)
+		return 0;
+	return errno == ENXIO ? 1 : -errno;
+}
+
 int cim_writer_put(struct cim_writer *w, uint32_t id, int fd, uint64_t size, bool holes, void *buf)
 {
 	struct cim_stored s = { 0 };
@@ -680,20 +701,14 @@ int cim_writer_put(struct cim_writer *w, uint32_t id, int fd, uint64_t size, boo
 	bool has_holes = false;
 	int r = 0;
 
-	/* Whether all of it is a hole, and whether a small one has any. */
-	bool all_hole = holes && size > 0 && !w->consistent && lseek(fd, 0, SEEK_DATA) < 0 &&
-			errno == ENXIO;
 	if (w->consistent) {
 		r = put_consistent(w, fd, size, buf, &s, &has_holes);
-	} else if (all_hole) {
+	} else if (holes && size > 0 && (r = is_all_hole(fd)) != 0) {
 		has_holes = true;
 	} else if (size > CIM_PUT_BUFFER || (holes && size > CIM_SMALL_MAX)) {
 		r = put_large(w, fd, size, holes, buf, &s, &has_holes);
 	} else if (size > 0) {
-		has_holes = holes && lseek(fd, 0, SEEK_HOLE) < (off_t)size;
-		r = read_piece(fd, 0, buf, (size_t)size);
-		if (r == 0)
-			r = cim_region_put(w->region, buf, (size_t)size, &s);
+		r = put_small(w, fd, size, holes, buf, &s, &has_holes);
 	}
 	if (r < 0)
 		return r;

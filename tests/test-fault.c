@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "commit.h"
@@ -27,6 +28,7 @@ static struct {
 	int how; /* errno, SHORT or KILL */
 	int n;   /* calls so far */
 	bool no_tmpfile;
+	bool by_content; /* holes are found by reading */
 	bool hit_closing, hit_committing;
 	struct call hit;          /* what failed; its names are not valid any more */
 	bool closing, committing; /* a file, the image */
@@ -66,7 +68,9 @@ static const int *ways_of(enum call_kind kind)
 	static const int writing[] = { EIO, ENOSPC, EDQUOT, EFBIG, EINTR, SHORT, KILL, 0 };
 	static const int opening[] = { EIO, ENOSPC, EMFILE, ENOMEM, EACCES, EINTR, KILL, 0 };
 	static const int naming[] = { EIO, ENOSPC, EROFS, ENOMEM, KILL, 0 };
+	static const int sizing[] = { EIO, ENOSPC, EDQUOT, EFBIG, EINTR, KILL, 0 };
 	static const int syncing[] = { EIO, ENOSPC, EDQUOT, EINTR, KILL, 0 };
+	static const int flushing[] = { EIO, ENOSPC, EINTR, ENOSYS, KILL, 0 };
 	static const int mapping[] = { ENOMEM, EMFILE, KILL, 0 };
 	static const int other[] = { EIO, ENOMEM, EINTR, KILL, 0 };
 
@@ -85,13 +89,23 @@ static const int *ways_of(enum call_kind kind)
 	case CALL_RENAMEAT:
 	case CALL_UNLINKAT:
 		return naming;
+	case CALL_FTRUNCATE:
+		return sizing;
 	case CALL_FSYNC:
 		return syncing;
+	case CALL_SYNC_FILE_RANGE:
+		return flushing;
 	case CALL_MMAP:
 		return mapping;
 	default:
 		return other;
 	}
+}
+
+/* A failure of which may mean that the kernel has dropped what was written. */
+static bool is_syncing(enum call_kind kind)
+{
+	return kind == CALL_FSYNC || kind == CALL_SYNC_FILE_RANGE;
 }
 
 /*
@@ -112,7 +126,7 @@ static bool may_be_ignored(const struct call *c, int how, bool leftovers)
 	if (fault.hit_committing && c->kind == CALL_PREAD)
 		return true;
 	/* A full disk is no reason not to publish: dead space is kept. */
-	if (fault.hit_committing && (how == ENOSPC || how == EDQUOT) && c->kind != CALL_FSYNC)
+	if (fault.hit_committing && cim_is_full(-how) && !is_syncing(c->kind))
 		return true;
 	switch (c->kind) {
 	case CALL_PREAD:
@@ -125,8 +139,8 @@ static bool may_be_ignored(const struct call *c, int how, bool leftovers)
 		return again;
 	case CALL_CLOSE: /* what was written has been synced, or is not needed any more */
 		return true;
-	case CALL_SYNC_FILE_RANGE: /* only a beginning; the fsync tells */
-		return true;
+	case CALL_SYNC_FILE_RANGE: /* where there is none, an fsync tells */
+		return how == ENOSYS;
 	case CALL_FALLOCATE: /* less at once; a chunk that stays full is not used again */
 		return true;
 	case CALL_ALLOC: /* of a buffer: the file goes to the scratch file at once */
@@ -134,6 +148,8 @@ static bool may_be_ignored(const struct call *c, int how, bool leftovers)
 	case CALL_FACCESSAT: /* whether the name is free: the rename, which replaces nothing, tells
 			      */
 		return strcmp(fault.file, "new.cim") == 0 || leftovers;
+	case CALL_LSEEK: /* a consistent image has holes where zeros were read */
+		return fault.by_content;
 	case CALL_FTRUNCATE: /* space that is not given back; a wrong size would be found */
 		return true;
 	case CALL_UNLINKAT: /* of leftovers, and of files without O_TMPFILE: the next writer's */
@@ -234,6 +250,14 @@ static bool was_published(struct cim_writer *w)
 
 #define CONTRADICTION (-20000)
 
+/* Whether a failure of a commit lost nothing, so that the interface lets it be tried again. */
+static bool may_retry(int r)
+{
+	/* A name that cannot be given fails when all is on disk; the writer is over then. */
+	return (cim_is_full(r) || r == -EMFILE) && !is_syncing(fault.hit.kind) &&
+	       fault.hit.kind != CALL_LINKAT && fault.hit.kind != CALL_RENAMEAT;
+}
+
 /* A failure that the interface lets be tried again must then succeed; any other is final. */
 static int commit_or_retry(struct cim_writer *w)
 {
@@ -242,12 +266,12 @@ static int commit_or_retry(struct cim_writer *w)
 
 	fault.committing = false;
 	fault.told = r < 0;
-	if (r < 0 && was_published(w)) {
-		if (fault.hit.kind == CALL_FSYNC)
-			return CONTRADICTION;
-		r = 0;
-	}
-	return r;
+	if (r == 0)
+		return 0;
+	bool retried = was_published(w);
+	if (retried ? is_syncing(fault.hit.kind) : may_retry(r))
+		return CONTRADICTION;
+	return retried ? 0 : r;
 }
 
 static int write_image(const char *existing, const char *new_name)
@@ -262,6 +286,93 @@ static int write_image(const char *existing, const char *new_name)
 		r = commit_or_retry(w);
 	cim_writer_close(w);
 	return r;
+}
+
+/* Security descriptors wait in a file of their own for the commit. */
+static int fill_windows(struct cim_writer *w, uint32_t dir)
+{
+	static const struct cim_make file = { .mode = S_IFREG | 0644 };
+	uint32_t id;
+	int r = 0;
+
+	for (uint8_t i = 0; r == 0 && i < 2; i++) {
+		const uint8_t sd[20] = { 1, 0, i, 0x80 };
+		const struct cim_winmeta m = { .sd = sd, .sd_size = sizeof(sd) };
+
+		r = cim_writer_make(w, dir, i ? "secure-1" : "secure-0", 8, &file, &id);
+		if (r == 0)
+			r = cim_writer_set_windows(w, id, CIM_WIN_SECURITY, &m);
+	}
+	return r;
+}
+
+/* As cimfs import does it: whole files, from descriptors. */
+static const struct source {
+	const char *name;
+	uint64_t size, hole; /* bytes; the second half is a hole of as many, or all of it is */
+	bool holes;          /* look for them */
+} sources[] = {
+	{ "empty", 0, 0, true },
+	{ "tiny", 700, 0, true },
+	{ "same as tiny", 700, 0, true },
+	{ "middle", 40000, 0, false },
+	{ "large", CIM_PUT_BUFFER + 300000, 0, false },
+	{ "same as large", CIM_PUT_BUFFER + 300000, 0, true },
+	{ "half", 200000, 200000, true },
+	{ "hole", 0, 300000, true },
+};
+
+static int put_source(struct cim_writer *w, const struct source *s, void *buf)
+{
+	static const struct cim_make file = { .mode = S_IFREG | 0644 };
+	g_autofree uint8_t *bytes = pattern(s->size, 4);
+	cim_autofd fd = memfd_create("source", MFD_CLOEXEC);
+	uint32_t id;
+
+	/* Not by the calls that fail. */
+	if (fd < 0 || write(fd, bytes, s->size) != (ssize_t)s->size ||
+	    syscall(SYS_ftruncate, fd, (long)(s->size + s->hole)) < 0)
+		abort();
+	int r = cim_writer_make(w, cim_writer_root(w), s->name, strlen(s->name), &file, &id);
+	if (r == 0)
+		r = cim_writer_put(w, id, fd, s->size + s->hole, s->holes, buf);
+	return r;
+}
+
+static int import_image(const char *existing, bool consistent)
+{
+	g_autofree void *buf = g_malloc(CIM_PUT_BUFFER);
+	struct cim_writer *w;
+	int r = cim_writer_open(test_store, existing, "new.cim", CIM_CASE_BASE, &w);
+
+	if (r < 0)
+		return r;
+	if (consistent)
+		cim_writer_make_consistent(w);
+	fault.by_content = consistent;
+	for (size_t i = 0; r == 0 && i < N_ROWS(sources); i++)
+		r = put_source(w, &sources[i], buf);
+	if (r == 0)
+		r = fill_windows(w, cim_writer_root(w));
+	if (r == 0)
+		r = commit_or_retry(w);
+	cim_writer_close(w);
+	return r;
+}
+
+static int import(void)
+{
+	return import_image(NULL, false);
+}
+
+static int import_consistent(void)
+{
+	return import_image(NULL, true);
+}
+
+static int import_fork(void)
+{
+	return import_image("base.cim", false);
 }
 
 static int first(void)
@@ -309,6 +420,9 @@ static const struct work {
 	{ "overwrite", overwrite },
 	{ "fork without O_TMPFILE", fork_image, .no_tmpfile = true },
 	{ "fork with leftovers", fork_image, .leftovers = true },
+	{ "import", import },
+	{ "consistent import", import_consistent },
+	{ "import on top of another", import_fork },
 	{ "delete a fork", delete_fork },
 	{ "delete a base", delete_base },
 	{ "gc", gc, .leftovers = true },
@@ -384,7 +498,7 @@ static int run(const struct work *work, int at, int how)
 	fault.at = at;
 	fault.how = how;
 	fault.n = 0;
-	fault.told = fault.closing = fault.committing = false;
+	fault.told = fault.closing = fault.committing = fault.by_content = false;
 	fault.hit = (struct call){ .kind = N_CALL_KINDS };
 	fault.no_tmpfile = work->no_tmpfile;
 	syscalls_repeat(2);
@@ -435,7 +549,8 @@ static void try_fault(struct sweep *sweep, int at, int how)
 	 * what is not needed any more. */
 	g_autofree char *wrong = crash_check_store(test_store, sweep->may, r == 0 ? 1 : 0, 1, NULL);
 	if (wrong || r == CONTRADICTION)
-		note(sweep, &sweep->n_bad, at, how, r, wrong ? wrong : "committed after all");
+		note(sweep, &sweep->n_bad, at, how, r,
+		     wrong ? wrong : "committed after all, or not");
 	if (r == 0 && !fault.told && !may_be_ignored(&fault.hit, how, sweep->work->leftovers))
 		note(sweep, &sweep->n_swallowed, at, how, r, "nobody was told");
 	shared->n_ignored += r == 0;
