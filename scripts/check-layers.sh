@@ -13,7 +13,7 @@ layers=(
 	"reader reader-xattr stream-file"
 	"fsck fsck-data fsck-entry fsck-image fsck-private fsck-tree treehash"
 	"content"
-	"writer node tree create data streams stream-node xattr winmeta order parents encode commit"
+	"writer node tree create data put streams stream-node xattr winmeta order parents chain encode commit"
 	"cimfs hresult api api-maintain api-read api-result api-write"
 	"fuse/ tool/"
 )

@@ -21,15 +21,12 @@ static int after(enum cim_commit_step step)
 
 static size_t image_size(const struct cim_writer *w)
 {
-	size_t n_parents = w->base ? w->base->n_sets : 0;
-
-	return sizeof(struct cim_image_disk) + n_parents * sizeof(struct cim_set_disk);
+	return sizeof(struct cim_image_disk) + w->n_kept * sizeof(struct cim_set_disk);
 }
 
 /* The image file: its header, the parents' sets, its own set. */
 static int write_image(struct cim_writer *w, uint64_t fs_off, struct cim_tmpfile *tmp)
 {
-	uint32_t n_parents = w->base ? w->base->n_sets : 0;
 	size_t size = image_size(w);
 	g_autofree uint8_t *image = g_malloc0(size);
 	struct cim_image_disk *head = (struct cim_image_disk *)image;
@@ -38,8 +35,8 @@ static int write_image(struct cim_writer *w, uint64_t fs_off, struct cim_tmpfile
 	cim_common_encode(&head->common, CIM_FILE_IMAGE, (uint32_t)size);
 	cim_set_encode(&head->own, cim_region_set(w->region));
 	head->fs_off = cim_put64(fs_off);
-	head->n_parents = cim_put16((uint16_t)n_parents);
-	for (uint32_t i = 0; i < n_parents; i++)
+	head->n_parents = cim_put16((uint16_t)w->n_kept);
+	for (uint32_t i = 0; i < w->n_kept; i++)
 		cim_set_encode(&parents[i], &w->base->sets[i]);
 	int r = cim_tmpfile_open(w->lock_fd, "image", tmp);
 	if (r == 0 && (r = cim_pwrite_full(tmp->fd, image, size, 0)) < 0)
@@ -135,6 +132,8 @@ static int prepare(struct cim_writer *w, struct cim_tmpfile *image)
 
 	if (r == 0)
 		r = cim_writer_store_all(w);
+	if (r == 0)
+		cim_chain_shorten(w);
 	if (r == 0 && w->consistent)
 		cim_order_arrange(w);
 	if (r == 0)

@@ -17,9 +17,8 @@
 #include "util.h"
 
 #define LOAD_CHUNK (1024 * 1024)
-#define HOLE_BLOCK (64 * 1024) /* bytes of zeros that are a hole in a consistent image */
 
-static int regular_node(struct cim_writer *w, uint32_t id, struct cim_node **ret)
+int cim_node_regular(struct cim_writer *w, uint32_t id, struct cim_node **ret)
 {
 	int r = cim_writer_usable(w);
 
@@ -258,7 +257,7 @@ int cim_writer_open_file(struct cim_writer *w, uint32_t id, unsigned int flags)
 		return id && id <= w->base_last_id ? 0 : -ESTALE;
 	}
 	if (r == 0)
-		r = regular_node(w, id, &node);
+		r = cim_node_regular(w, id, &node);
 	if (r < 0) {
 		g_mutex_unlock(&w->lock);
 		return r;
@@ -277,9 +276,8 @@ int cim_writer_open_file(struct cim_writer *w, uint32_t id, unsigned int flags)
 	return r;
 }
 
-/* Note in the node where a content was stored, unless the file has got another meanwhile. */
-static void note_stored(struct cim_writer *w, struct cim_node *node, const struct cim_stored *s,
-			bool holes, uint64_t size)
+void cim_node_stored(struct cim_writer *w, struct cim_node *node, const struct cim_stored *s,
+		     bool holes, uint64_t size)
 {
 	cim_data_drop(w, &node->data);
 	node->data = cim_data_of_stored(s, size, holes);
@@ -309,7 +307,7 @@ static int store(struct cim_writer *w, struct cim_node *node)
 	node = cim_node_find(w, id);
 	if (dirty && r == 0) {
 		if (node && node->content == c)
-			note_stored(w, node, &s, holes, size);
+			cim_node_stored(w, node, &s, holes, size);
 		else
 			cim_region_unref(w->region, &s);
 	}
@@ -430,7 +428,7 @@ static int begin_change(struct cim_writer *w, uint32_t id, struct cim_content **
 	struct cim_node *node;
 
 	g_mutex_lock(&w->lock);
-	int r = regular_node(w, id, &node);
+	int r = cim_node_regular(w, id, &node);
 	if (r < 0) {
 		g_mutex_unlock(&w->lock);
 		return r;
@@ -480,7 +478,7 @@ int64_t cim_writer_seek(struct cim_writer *w, uint32_t id, uint64_t off, int whe
 	struct cim_node *node;
 
 	g_mutex_lock(&w->lock);
-	int r = regular_node(w, id, &node);
+	int r = cim_node_regular(w, id, &node);
 	if (r < 0) {
 		g_mutex_unlock(&w->lock);
 		return r;
@@ -505,7 +503,7 @@ int cim_writer_set(struct cim_writer *w, uint32_t id, unsigned int mask,
 	struct cim_node *node;
 
 	g_mutex_lock(&w->lock);
-	int r = mask & CIM_SET_SIZE ? regular_node(w, id, &node) : cim_writer_usable(w);
+	int r = mask & CIM_SET_SIZE ? cim_node_regular(w, id, &node) : cim_writer_usable(w);
 	if (r == 0)
 		r = cim_node_get(w, id, &node);
 	if (r == 0)
@@ -522,207 +520,7 @@ int cim_writer_set(struct cim_writer *w, uint32_t id, unsigned int mask,
 	return r;
 }
 
-/* ---- whole files at once ---- */
-
-static int read_piece(int fd, uint64_t off, void *buf, size_t size)
-{
-	int r = cim_pread_full(fd, buf, size, off);
-
-	return r == -EIO ? cim_fail(EIO, "it became shorter while it was read") : r;
-}
-
-/* Pieces of data between holes, hashed, to the place in the region. */
-static int put_pieces(struct cim_writer *w, int fd, uint64_t size, uint64_t at,
-		      struct cim_hash *hash, bool holes, void *buf, bool *ret_holes)
-{
-	uint64_t done = 0;
-
-	while (done < size) {
-		off_t data = holes ? lseek(fd, (off_t)done, SEEK_DATA) : (off_t)done;
-		off_t hole = (off_t)size;
-		if (data < 0 && errno == ENXIO)
-			data = (off_t)size;
-		else if (data >= 0 && holes)
-			hole = lseek(fd, data, SEEK_HOLE);
-		if (data < 0 || hole < 0)
-			return -errno;
-		uint64_t from = MIN((uint64_t)data, size), to = MIN((uint64_t)hole, size);
-		*ret_holes = *ret_holes || from > done;
-		if (hash)
-			cim_hash_zeros(hash, from - done);
-		done = from;
-		for (size_t part; done < to; done += part) {
-			part = (size_t)MIN(to - done, CIM_PUT_BUFFER);
-			int r = read_piece(fd, done, buf, part);
-			if (r < 0)
-				return r;
-			if (hash)
-				cim_hash_add(hash, buf, part);
-			r = cim_region_write(w->region, at, done, buf, part);
-			if (r < 0)
-				return r;
-		}
-	}
-	return 0;
-}
-
-static bool is_zero(const uint8_t *bytes, size_t size)
-{
-	return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
-}
-
-/* What is no hole by content of a piece that was read; the piece begins at a block. */
-static int put_blocks(struct cim_writer *w, uint64_t at, uint64_t off, const uint8_t *piece,
-		      size_t size, bool *ret_holes)
-{
-	int r = 0;
-
-	for (size_t done = 0, n; r == 0 && done < size; done += n) {
-		n = MIN(size - done, HOLE_BLOCK);
-		if (is_zero(piece + done, n))
-			*ret_holes = true;
-		else
-			r = cim_region_write(w->region, at, off + done, piece + done, n);
-	}
-	return r;
-}
-
-/*
- * For a consistent image: holes are the blocks of zeros, wherever the file system of the source has
- * some.  Where it has them there is nothing to read.
- */
-static int put_by_content(struct cim_writer *w, int fd, uint64_t size, uint64_t at,
-			  struct cim_hash *hash, void *buf, bool *ret_holes, bool *ret_all)
-{
-	static const uint8_t zeros[4096];
-	uint64_t done = 0;
-
-	*ret_all = true;
-	while (done < size) {
-		off_t data = lseek(fd, (off_t)done, SEEK_DATA);
-		bool no_more = data < 0 && errno == ENXIO;
-		uint64_t from = data < 0 ? done : (uint64_t)data / HOLE_BLOCK * HOLE_BLOCK;
-
-		from = no_more ? size : MIN(MAX(from, done), size);
-		*ret_holes = *ret_holes || from > done;
-		for (size_t n; done < from; done += n) {
-			n = (size_t)MIN(from - done, sizeof(zeros));
-			cim_hash_add(hash, zeros, n);
-		}
-		size_t part = (size_t)MIN(size - done, CIM_PUT_BUFFER);
-		if (part == 0)
-			break;
-		int r = read_piece(fd, done, buf, part);
-		if (r < 0)
-			return r;
-		cim_hash_add(hash, buf, part);
-		*ret_all = *ret_all && is_zero(buf, part);
-		r = put_blocks(w, at, done, buf, part, ret_holes);
-		if (r < 0)
-			return r;
-		done += part;
-	}
-	return 0;
-}
-
-static int put_consistent(struct cim_writer *w, int fd, uint64_t size, void *buf,
-			  struct cim_stored *ret, bool *ret_holes)
-{
-	struct cim_digest digest;
-	bool all_hole;
-	uint64_t at;
-
-	if (size < HOLE_BLOCK) {
-		int r = size > 0 ? read_piece(fd, 0, buf, (size_t)size) : 0;
-
-		return r < 0 || size == 0 ? r : cim_region_put(w->region, buf, (size_t)size, ret);
-	}
-	int r = cim_region_begin(w->region, size, &at);
-	if (r < 0)
-		return r;
-	struct cim_hash *hash = cim_hash_begin();
-	r = put_by_content(w, fd, size, at, hash, buf, ret_holes, &all_hole);
-	cim_hash_end(hash, &digest);
-	if (r < 0 || all_hole) {
-		cim_region_abort(w->region, at, size);
-		return r;
-	}
-	return cim_region_end(w->region, at, size, &digest, ret);
-}
-
-static int put_large(struct cim_writer *w, int fd, uint64_t size, bool holes, void *buf,
-		     struct cim_stored *ret, bool *ret_holes)
-{
-	struct stat st;
-	uint64_t at;
-
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	int r = cim_region_begin(w->region, size, &at);
-	if (r < 0)
-		return r;
-	bool hashed = !holes || size <= (uint64_t)st.st_blocks * 512 + CIM_HASHED_HOLES;
-	struct cim_hash *hash = hashed ? cim_hash_begin() : NULL;
-	struct cim_digest digest;
-	r = put_pieces(w, fd, size, at, hash, holes, buf, ret_holes);
-	if (hash)
-		cim_hash_end(hash, &digest);
-	if (r < 0) {
-		cim_region_abort(w->region, at, size);
-		return r;
-	}
-	return cim_region_end(w->region, at, size, hash ? &digest : NULL, ret);
-}
-
-static int put_small(struct cim_writer *w, int fd, uint64_t size, bool holes, void *buf,
-		     struct cim_stored *ret, bool *ret_holes)
-{
-	off_t hole = holes ? lseek(fd, 0, SEEK_HOLE) : (off_t)size;
-
-	if (hole < 0)
-		return -errno;
-	*ret_holes = hole < (off_t)size;
-	int r = read_piece(fd, 0, buf, (size_t)size);
-	return r < 0 ? r : cim_region_put(w->region, buf, (size_t)size, ret);
-}
-
-/* 1: a file has no data; 0: it has some; or what lseek(2) says. */
-static int is_all_hole(int fd)
-{
-	if (lseek(fd, 0, SEEK_DATA) >= 0)
-		return 0;
-	return errno == ENXIO ? 1 : -errno;
-}
-
-int cim_writer_put(struct cim_writer *w, uint32_t id, int fd, uint64_t size, bool holes, void *buf)
-{
-	struct cim_stored s = { 0 };
-	struct cim_node *node;
-	bool has_holes = false;
-	int r = 0;
-
-	if (w->consistent) {
-		r = put_consistent(w, fd, size, buf, &s, &has_holes);
-	} else if (holes && size > 0 && (r = is_all_hole(fd)) != 0) {
-		has_holes = true;
-	} else if (size > CIM_PUT_BUFFER || (holes && size > CIM_SMALL_MAX)) {
-		r = put_large(w, fd, size, holes, buf, &s, &has_holes);
-	} else if (size > 0) {
-		r = put_small(w, fd, size, holes, buf, &s, &has_holes);
-	}
-	if (r < 0)
-		return r;
-	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&w->lock);
-	r = regular_node(w, id, &node);
-	if (r < 0) {
-		if (s.own)
-			cim_region_unref(w->region, &s);
-		return r;
-	}
-	cim_content_unref(g_steal_pointer(&node->content));
-	note_stored(w, node, &s, has_holes, size);
-	return 0;
-}
+/* ---- at the commit ---- */
 
 static void note_open(const struct cim_writer *w, GArray *ids, const struct cim_node *node)
 {
@@ -735,21 +533,18 @@ static void note_open(const struct cim_writer *w, GArray *ids, const struct cim_
 }
 
 /*
- * A file of the base that was changed, then deleted, and is not open: its data is not needed.
+ * A file of the base that was deleted and is not open: neither its data nor its entry is needed.
  * Unless it came from elsewhere, and may have names that were not counted: those keep what was
  * written.
  */
-static gboolean forget_deleted(gpointer id, gpointer value, gpointer writer)
+static void forget_deleted(struct cim_writer *w, struct cim_node *node)
 {
-	struct cim_writer *w = writer;
-	struct cim_node *node = value;
-
 	if (!S_ISREG(node->mode) || node->n_links > 0 || node->n_opens > 0 || !node->counted)
-		return FALSE;
+		return;
 	cim_node_drop_data(w, node);
 	if (node->changed_entry)
 		w->n_changed--;
-	return TRUE;
+	node->changed_entry = node->was_stored = false;
 }
 
 int cim_writer_store_all(struct cim_writer *w)
@@ -759,18 +554,38 @@ int cim_writer_store_all(struct cim_writer *w)
 	gpointer node;
 	int r = 0;
 
-	g_hash_table_foreach_remove(w->base_nodes, forget_deleted, w);
 	/* By ID, as storing lets the lock go. */
 	for (guint i = 0; i < w->new_nodes->len; i++)
 		note_open(w, ids, g_ptr_array_index(w->new_nodes, i));
 	g_hash_table_iter_init(&it, w->base_nodes);
-	while (g_hash_table_iter_next(&it, NULL, &node))
+	while (g_hash_table_iter_next(&it, NULL, &node)) {
+		forget_deleted(w, node);
 		note_open(w, ids, node);
+	}
 	for (guint i = 0; r == 0 && i < ids->len; i++) {
 		struct cim_node *open = cim_node_find(w, g_array_index(ids, uint32_t, i));
 
 		if (open && open->content)
 			r = store(w, open);
 	}
+	return r;
+}
+
+int cim_data_move(struct cim_writer *w, struct cim_data *d)
+{
+	struct cim_content *c = cim_content_new(&w->scratch);
+	struct cim_stored s;
+	bool holes = false;
+
+	g_mutex_lock(&c->lock);
+	int r = load(w, d, d->size, c);
+	if (r == 0) {
+		c->dirty = true;
+		r = cim_content_store(c, w->region, &s, &holes);
+	}
+	g_mutex_unlock(&c->lock);
+	if (r == 0)
+		*d = cim_data_of_stored(&s, c->size, holes);
+	cim_content_unref(c);
 	return r;
 }

@@ -31,6 +31,7 @@ struct encoder {
 	uint32_t last_id;     /* of the new image */
 	GPtrArray *changed;   /* struct cim_node, by final ID */
 	GArray *entries;      /* struct cim_entry of each of them */
+	GHashTable *deleted;  /* IDs of the base's of which nothing is left */
 	GHashTable *security; /* blob offset, UINT64_MAX: the default -> region offset */
 	struct ea_cached cache[EA_CACHE];
 	guint next_cached;
@@ -75,6 +76,8 @@ static void number_files(struct encoder *e)
 		 * counted. */
 		if (node->changed_entry && (node->n_links > 0 || node->was_stored))
 			g_ptr_array_add(e->changed, value);
+		else if (node->n_links == 0 && node->counted)
+			g_hash_table_add(e->deleted, GUINT_TO_POINTER(node->id));
 	}
 	g_ptr_array_sort(e->changed, compare_ids);
 	e->final = g_new0(uint32_t, MAX(w->new_nodes->len, 1));
@@ -199,6 +202,30 @@ static int gather_names(const struct encoder *e, const struct cim_dir *dir, stru
 	return 0;
 }
 
+/* Metadata of the base that the entry of a changed file goes on using, copied if its set goes. */
+static int keep(const struct encoder *e, uint64_t off, uint64_t size, uint64_t *ret_off)
+{
+	const uint8_t *bytes;
+
+	*ret_off = off;
+	if (!cim_chain_gone(e->w, off))
+		return 0;
+	int r = cim_image_bytes(e->w->base, off, size, &bytes);
+	return r < 0 ? r : cim_region_put_metadata(e->w->region, bytes, size, ret_off);
+}
+
+/* The same for what begins with its u16 length. */
+static int keep_counted(const struct encoder *e, uint64_t off, uint64_t *ret_off)
+{
+	const uint8_t *bytes;
+	size_t size = 0;
+	int r = 0;
+
+	if (cim_chain_gone(e->w, off))
+		r = cim_image_counted(e->w->base, off, &bytes, &size);
+	return r < 0 ? r : keep(e, off, 2 + size, ret_off);
+}
+
 static int encode_directory(struct encoder *e, const struct cim_node *node, struct cim_stream *ret)
 {
 	struct items l;
@@ -207,11 +234,10 @@ static int encode_directory(struct encoder *e, const struct cim_node *node, stru
 
 	*ret = (struct cim_stream){ .type = CIM_STREAM_LINKS };
 	if (!node->dir || node->dir->n_dentries == 0) {
-		if (node->id <= e->w->base_last_id) {
-			ret->off = node->data.stored.where;
-			ret->size = node->data.size;
-		}
-		return 0;
+		if (node->id > e->w->base_last_id)
+			return 0;
+		ret->size = node->data.size;
+		return keep(e, node->data.stored.where, ret->size, &ret->off);
 	}
 	if (node->dir->n_names == 0)
 		return 0;
@@ -306,9 +332,8 @@ static int encode_reparse(struct encoder *e, const struct cim_node *node, struct
 	bool to_dir;
 
 	if (node->reparse_from == CIM_FROM_BASE) {
-		entry->reparse_off = node->reparse_off;
 		entry->reparse_tag = node->reparse_tag;
-		return 0;
+		return keep_counted(e, node->reparse_off, &entry->reparse_off);
 	}
 	int n = cim_node_reparse(e->w, node, object, &to_dir);
 	if (n <= 0)
@@ -326,8 +351,10 @@ static int encode_security(struct encoder *e, const struct cim_node *node, uint6
 	const uint64_t *known = g_hash_table_lookup(e->security, &key);
 	uint8_t object[2 + CIM_BLOB_MAX];
 
-	if (node->sd_from == CIM_FROM_BASE || known) {
-		*ret_off = known && node->sd_from != CIM_FROM_BASE ? *known : node->sd_off;
+	if (node->sd_from == CIM_FROM_BASE)
+		return keep_counted(e, node->sd_off, ret_off);
+	if (known) {
+		*ret_off = *known;
 		return 0;
 	}
 	int n = cim_node_security(e->w, node, object);
@@ -364,6 +391,12 @@ static int encode_node(struct encoder *e, const struct cim_node *node, struct ci
 
 /* ---- file tables ---- */
 
+static bool is_deleted(const struct encoder *e, uint32_t id)
+{
+	return g_hash_table_size(e->deleted) > 0 &&
+	       g_hash_table_contains(e->deleted, GUINT_TO_POINTER(id));
+}
+
 /* A file table of the base, in the entry size that it will have, with room for @n entries. */
 static int load_table(const struct encoder *e, uint32_t index, uint32_t n, uint32_t *ret_entry_size,
 		      uint32_t *ret_n, uint8_t **ret)
@@ -388,25 +421,37 @@ static int load_table(const struct encoder *e, uint32_t index, uint32_t n, uint3
 	*ret = g_try_malloc0((size_t)*ret_n * entry_size);
 	if (!*ret)
 		return cim_fail(ENOMEM, "no memory for a file table");
+	/* Of a deleted file nothing is left, once the table is written anew. */
 	for (uint32_t i = 0; i < t.n_entries; i++)
-		memcpy(*ret + (size_t)i * entry_size, old + (size_t)i * t.entry_size, t.entry_size);
+		if (!is_deleted(e, index * CIM_TABLE_ENTRIES + i + 1))
+			memcpy(*ret + (size_t)i * entry_size, old + (size_t)i * t.entry_size,
+			       t.entry_size);
 	return 0;
 }
 
-/* The table that has the changed files from number @first on; the first that it has not. */
-static int encode_table(struct encoder *e, guint first, struct cim_table_disk *ret, guint *ret_next)
+/* The table that has the changed file number @i; behind the last there is none. */
+static uint32_t table_of(const struct encoder *e, guint i)
 {
-	const struct cim_node *node = g_ptr_array_index(e->changed, first);
-	uint32_t index = (final_id(e, node->id) - 1) / CIM_TABLE_ENTRIES, entry_size, n = 0;
+	const struct cim_node *node;
+
+	if (i >= e->changed->len)
+		return UINT32_MAX;
+	node = g_ptr_array_index(e->changed, i);
+	return (final_id(e, node->id) - 1) / CIM_TABLE_ENTRIES;
+}
+
+/* A table with the changed files from number @first on, if any; the first that it has not. */
+static int encode_table(struct encoder *e, uint32_t index, guint first, struct cim_table_disk *ret,
+			guint *ret_next)
+{
+	const struct cim_node *node;
+	uint32_t entry_size, n = 0;
 	uint8_t *table;
 	guint next = first;
 
-	for (; next < e->changed->len; next++) {
+	for (; table_of(e, next) == index; next++) {
 		node = g_ptr_array_index(e->changed, next);
-		uint32_t id = final_id(e, node->id);
-		if ((id - 1) / CIM_TABLE_ENTRIES != index)
-			break;
-		n = (id - 1) % CIM_TABLE_ENTRIES + 1;
+		n = (final_id(e, node->id) - 1) % CIM_TABLE_ENTRIES + 1;
 	}
 	int r = load_table(e, index, n, &entry_size, &n, &table);
 	if (r < 0)
@@ -421,7 +466,7 @@ static int encode_table(struct encoder *e, guint first, struct cim_table_disk *r
 	struct cim_table t = { .n_entries = n, .entry_size = entry_size };
 	r = cim_region_put_metadata(e->w->region, table, (size_t)n * entry_size, &t.off);
 	g_free(table);
-	cim_table_encode(ret + index, &t);
+	cim_table_encode(ret, &t);
 	*ret_next = next;
 	return r;
 }
@@ -431,6 +476,7 @@ static int encode_tables(struct encoder *e, uint64_t *ret_off, uint32_t *ret_n)
 	const struct cim_image *base = e->w->base;
 	uint32_t n = (e->last_id + CIM_TABLE_ENTRIES - 1) / CIM_TABLE_ENTRIES;
 	const uint8_t *old;
+	guint next = 0;
 	int r = 0;
 
 	g_autofree struct cim_table_disk *tables = g_try_new0(struct cim_table_disk, n);
@@ -443,20 +489,21 @@ static int encode_tables(struct encoder *e, uint64_t *ret_off, uint32_t *ret_n)
 		if (r == 0)
 			memcpy(tables, old, size);
 	}
-	for (guint i = 0; r == 0 && i < e->changed->len;)
-		r = encode_table(e, i, tables, &i);
+	for (uint32_t i = 0; r == 0 && i < n; i++)
+		if (table_of(e, next) == i || cim_chain_gone(e->w, cim_get64(tables[i].off)))
+			r = encode_table(e, i, next, &tables[i], &next);
 	if (r == 0)
 		r = cim_region_put_metadata(e->w->region, tables, n * sizeof(*tables), ret_off);
 	*ret_n = n;
 	return r;
 }
 
-static int encode_upcase(struct cim_writer *w, uint64_t *ret_off)
+static int encode_upcase(const struct encoder *e, uint64_t *ret_off)
 {
-	if (w->base) {
-		*ret_off = w->base->fs.upcase_off;
-		return 0;
-	}
+	const struct cim_writer *w = e->w;
+
+	if (w->base)
+		return keep(e, w->base->fs.upcase_off, CIM_UPCASE_SIZE, ret_off);
 	if (!w->case_sensitive)
 		return cim_region_put_metadata(w->region, cim_upcase_windows(), CIM_UPCASE_SIZE,
 					       ret_off);
@@ -469,7 +516,7 @@ static int encode_all(struct encoder *e, uint64_t *ret_fs_off)
 {
 	uint64_t upcase_off, tables_off;
 	uint32_t n_tables = 0;
-	int r = encode_upcase(e->w, &upcase_off);
+	int r = encode_upcase(e, &upcase_off);
 
 	for (guint i = 0; r == 0 && i < e->changed->len; i++) {
 		struct cim_entry entry;
@@ -502,6 +549,7 @@ int cim_encode(struct cim_writer *w, uint64_t *ret_fs_off)
 	struct encoder e = { .w = w };
 
 	cim_region_restart_metadata(w->region);
+	e.deleted = g_hash_table_new(NULL, NULL);
 	number_files(&e);
 	cim_parents_find(w, e.changed);
 	e.security = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, g_free);
@@ -509,6 +557,7 @@ int cim_encode(struct cim_writer *w, uint64_t *ret_fs_off)
 	int r = encode_all(&e, ret_fs_off);
 	g_array_free(e.entries, TRUE);
 	g_hash_table_destroy(e.security);
+	g_hash_table_destroy(e.deleted);
 	g_ptr_array_free(e.changed, TRUE);
 	g_free(e.final);
 	return r;

@@ -2,8 +2,8 @@
 /*
  * What a writer has in memory: nodes of the files that changed, and what changed in directories.
  *
- * Private to the files that make up the writer (writer.c, tree.c, create.c, data.c,
- * streams.c, xattr.c, winmeta.c, order.c, parents.c, encode.c, commit.c).  All of it is guarded by
+ * Private to the files that make up the writer (writer.c, tree.c, create.c, data.c, put.c,
+ * streams.c, xattr.c, winmeta.c, order.c, parents.c, chain.c, encode.c, commit.c).  All of it is guarded by
  * writer->lock, but for the data of contents.
  *
  * A new file costs a struct cim_node, its name in a struct cim_dentry, and 8 bytes each in two
@@ -123,6 +123,8 @@ struct cim_writer {
 	char *existing, *new_name;
 	bool replaces;          /* new_name is existing: a commit puts it in the other's place */
 	struct cim_image *base; /* NULL: from scratch */
+	uint32_t n_kept;        /* of the base's sets, those that the new image lists */
+	uint32_t first_gone;    /* region index in the base from which on none is kept */
 	struct cim_view view;   /* also the base's */
 	struct cim_upcase upcase; /* how names compare */
 	struct cim_upcase hashed; /* what names are hashed by: upcase, or what folds more */
@@ -237,11 +239,21 @@ ssize_t cim_data_read(struct cim_writer *w, const struct cim_data *d, uint64_t o
 /** cim_data_encode - how the stream stands in the image; after cim_region_seal() */
 struct cim_stream cim_data_encode(const struct cim_writer *w, const struct cim_data *d);
 
+/** cim_data_move - store what is in the base in the writer's own set; 0, -ENOSPC, -CIM_ECORRUPT, … */
+int cim_data_move(struct cim_writer *w, struct cim_data *d);
+
 /** cim_data_drop - it is not used any more; no bytes are left */
 void cim_data_drop(struct cim_writer *w, struct cim_data *d);
 
 /** cim_node_drop_data - the data of a file, with all its streams, is not used any more */
 void cim_node_drop_data(struct cim_writer *w, struct cim_node *node);
+
+/** cim_node_regular - the node of a regular file; also -ESTALE, -EISDIR, -EINVAL */
+int cim_node_regular(struct cim_writer *w, uint32_t id, struct cim_node **ret);
+
+/** cim_node_stored - note where a file's data was stored: in place of what was before */
+void cim_node_stored(struct cim_writer *w, struct cim_node *node, const struct cim_stored *s,
+		     bool holes, uint64_t size);
 
 /** cim_writer_store_all - store every content that is newer than what is stored; by the commit,
  * under the lock */
@@ -370,6 +382,28 @@ void cim_stream_stored(struct cim_writer *w, const struct cim_node *node);
  * A file of which no name is found keeps what it has.
  */
 void cim_parents_find(struct cim_writer *w, GPtrArray *changed);
+
+/* ---- the sets that an image shares (chain.c) ---- */
+
+/** cim_chain_keep_all - the new image lists all sets of its base */
+void cim_chain_keep_all(struct cim_writer *w);
+
+/**
+ * cim_chain_shorten - take the newest sets of a base that has many into the writer's own set
+ *
+ * By the commit, under the lock, when all contents are stored.  Data is copied here; metadata in
+ * those sets is for cim_encode() to write anew.  Cannot fail: what cannot be taken is shared.
+ */
+void cim_chain_shorten(struct cim_writer *w);
+
+/** cim_chain_gone - whether a region offset of the base leads to a set that is not kept */
+static inline bool cim_chain_gone(const struct cim_writer *w, uint64_t off)
+{
+	return off && cim_off_region(off) >= w->first_gone;
+}
+
+/** cim_chain_entry_gone - whether anything of an entry of the base does */
+bool cim_chain_entry_gone(const struct cim_writer *w, const struct cim_entry *e);
 
 /* ---- encoding (encode.c) ---- */
 

@@ -108,7 +108,7 @@ int cim_region_guid_of_content(struct cim_region_writer *rw)
 	int r;
 
 	cim_hash_add(h, LABEL, sizeof(LABEL));
-	for (uint32_t i = 0; rw->base && i < rw->base->n_sets; i++) {
+	for (uint32_t i = 0, n = 0; n < rw->first; n += rw->base->sets[i++].n_regions) {
 		cim_hash_add(h, rw->base->sets[i].guid.b, sizeof(rw->base->sets[i].guid.b));
 		add64(h, rw->base->sets[i].n_regions);
 	}

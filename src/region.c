@@ -97,6 +97,13 @@ void cim_region_writer_free(struct cim_region_writer *rw)
 	g_free(rw);
 }
 
+void cim_region_follow(struct cim_region_writer *rw, uint32_t n_regions)
+{
+	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&rw->lock);
+
+	rw->first = n_regions;
+}
+
 const struct cim_set *cim_region_set(const struct cim_region_writer *rw)
 {
 	return &rw->set;
@@ -190,6 +197,12 @@ static void end_busy(struct cim_region_writer *rw)
 
 /* ---- finding what is there already ---- */
 
+/* Whether what lies there in the base is the new image's as well. */
+static bool is_shared(const struct cim_region_writer *rw, uint64_t off)
+{
+	return cim_off_region(off) < rw->first;
+}
+
 static bool same_in_base(struct cim_region_writer *rw, uint64_t off, const void *data, size_t size)
 {
 	const uint8_t *there;
@@ -209,7 +222,7 @@ static bool find_in_base(struct cim_region_writer *rw, bool metadata,
 	if (!rw->known)
 		rw->known = cim_known_open(rw->base);
 	while (cim_known_find(rw->known, metadata, digest, size, &cursor, ret_off))
-		if (same_in_base(rw, *ret_off, data, size))
+		if (is_shared(rw, *ret_off) && same_in_base(rw, *ret_off, data, size))
 			return true;
 	return false;
 }
@@ -409,7 +422,7 @@ static bool find_written_in_base(struct cim_region_writer *rw, const struct cim_
 		rw->known = cim_known_open(rw->base);
 	g_mutex_unlock(&rw->lock);
 	while (cim_known_find(rw->known, false, digest, size, &cursor, ret_off))
-		if (same_as_written(rw, *ret_off, at, size))
+		if (is_shared(rw, *ret_off) && same_as_written(rw, *ret_off, at, size))
 			return true;
 	return false;
 }

@@ -38,6 +38,12 @@ int cim_region_writer_new(int dirfd, struct cim_image *base, struct cim_region_w
 /** cim_region_writer_free - without a publish nothing of the set remains.  Takes NULL. */
 void cim_region_writer_free(struct cim_region_writer *rw);
 
+/**
+ * cim_region_follow - how many of the base's region files the new image lists
+ * What lies in the others is not found any more.  No offset of the new image may be known yet.
+ */
+void cim_region_follow(struct cim_region_writer *rw, uint32_t n_regions);
+
 const struct cim_set *cim_region_set(const struct cim_region_writer *rw);
 
 /** cim_region_bytes - bytes of data that the set holds so far */

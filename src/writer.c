@@ -115,6 +115,8 @@ static int start(struct cim_writer *w, enum cim_case cmp)
 		r = w->existing ? open_base(w, cmp) : make_root(w, cmp);
 	if (r == 0)
 		r = cim_region_writer_new(w->lock_fd, w->base, &w->region);
+	if (r == 0)
+		cim_chain_keep_all(w);
 	return r;
 }
 

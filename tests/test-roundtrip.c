@@ -10,9 +10,13 @@
 #include <sys/xattr.h>
 
 #include "imagedir.h"
+#include "exercise.h"
 
 #define N_TREES       50 /* 1,000 in make check-long */
 #define N_GENERATIONS 6  /* an image and forks five deep */
+#define N_CHAINS      4  /* of forks and replacements … */
+#define N_LINKS       30 /* … that many deep */
+#define N_LINK_STEPS  8  /* … with that many changes each */
 #define N_STEPS       60
 #define DATA_MAX      (256 * 1024)
 
@@ -709,14 +713,14 @@ static void add_root(struct tree *t)
 	add_path(t, "", root);
 }
 
-static void run_generation(struct tree *t, int generation, const char *existing,
+static void run_generation(struct tree *t, int generation, int n_steps, const char *existing,
 			   const char *new_name)
 {
 	t->w = open_writer(existing, new_name);
 	if (generation == 0)
 		add_root(t);
 	check_writer(t);
-	for (int i = 0; i < N_STEPS; i++)
+	for (int i = 0; i < n_steps; i++)
 		random_step(t);
 	check_writer(t);
 	settle_times(t);
@@ -726,28 +730,51 @@ static void run_generation(struct tree *t, int generation, const char *existing,
 	cim_image_unref(img);
 }
 
-START_TEST(random_tree_is_read_as_written)
+/* An image and forks or replacements of it, each with some changes more; the name of the last. */
+static void run_generations(uint64_t seed, int n_generations, int n_steps, char last[16])
 {
-	uint64_t seed = test_seed(1000);
-	struct tree t = { .random = { seed + (uint64_t)_i },
+	struct tree t = { .random = { seed },
 			  .paths = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
 							 file_drop) };
-	char existing[16] = "", new_name[16];
+	char new_name[16];
 
-	printf("# random_tree_is_read_as_written: tree %d of seed %#llx\n", _i,
-	       (unsigned long long)seed);
-	for (int generation = 0; generation < N_GENERATIONS; generation++) {
+	for (int generation = 0; generation < n_generations; generation++) {
 		g_autoptr(GHashTable) before = checksums();
 		bool replaces = generation > 0 && below(&t, 4) == 0;
 
 		g_snprintf(new_name, sizeof(new_name), "%d.cim", generation);
-		run_generation(&t, generation, generation ? existing : NULL,
-			       replaces ? existing : new_name);
-		check_unchanged(before, replaces ? existing : NULL);
+		run_generation(&t, generation, generation ? n_steps : N_STEPS,
+			       generation ? last : NULL, replaces ? last : new_name);
+		check_unchanged(before, replaces ? last : NULL);
 		if (!replaces)
-			memcpy(existing, new_name, sizeof(existing));
+			memcpy(last, new_name, sizeof(new_name));
 	}
 	g_hash_table_unref(t.paths);
+}
+
+START_TEST(random_tree_is_read_as_written)
+{
+	uint64_t seed = test_seed(1000);
+	char last[16] = "";
+
+	printf("# random_tree_is_read_as_written: tree %d of seed %#llx\n", _i,
+	       (unsigned long long)seed);
+	run_generations(seed + (uint64_t)_i, N_GENERATIONS, N_STEPS, last);
+}
+END_TEST
+
+START_TEST(chain_of_forks_stays_short_and_loses_nothing)
+{
+	uint64_t seed = test_seed(2000);
+	char last[16] = "";
+
+	printf("# chain_of_forks_stays_short_and_loses_nothing: chain %d of seed %#llx\n", _i,
+	       (unsigned long long)seed);
+	run_generations(seed + (uint64_t)_i, N_LINKS, N_LINK_STEPS, last);
+	struct cim_image *img = open_image(last);
+	ck_assert_uint_le(img->n_sets, 16); /* of 31 */
+	cim_image_unref(img);
+	ck_assert_int_eq(exercise_fsck(test_store, NULL), 0);
 }
 END_TEST
 
@@ -759,6 +786,8 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(tc, setup_dir, teardown_dir);
 	tcase_add_loop_test(tc, random_tree_is_read_as_written, 0,
 			    test_rounds(N_TREES, 20 * N_TREES));
+	tcase_add_loop_test(tc, chain_of_forks_stays_short_and_loses_nothing, 0,
+			    test_rounds(N_CHAINS, 20 * N_CHAINS));
 	suite_add_tcase(s, tc);
 	return s;
 }
