@@ -82,11 +82,34 @@ static int rename_image(const struct cim_writer *w, const char *mark, bool *ret_
 }
 
 /*
- * From files without a name to an image, durably.  Steps 3 to 7; see cim_writer_commit(). *ret_mark
- * and *ret_visible say how far it got.  1: a test stopped it.
+ * An image that is replaced by one that lists fewer sets becomes a mark beside its name, so that a
+ * crash leaves nobody's sets to the next sweep.  Without it they stay for a gc.
+ */
+static void mark_replaced(const struct cim_writer *w, char ret[CIM_FILE_NAME])
+{
+	if (!w->replaces || w->n_kept == w->base->n_sets)
+		return;
+	cim_garbage_mark(&w->base->header.own.guid, ret);
+	if (linkat(w->lock_fd, w->new_name, w->lock_fd, ret, 0) < 0)
+		*ret = 0;
+}
+
+/* Step 8, or its undoing.  When it is in doubt whether the image survives, that is for a sweep. */
+static void end_replaced(const struct cim_writer *w, const char *mark, bool done, bool visible)
+{
+	if (done)
+		cim_garbage_remove_replaced(w->store, w->lock_fd, mark, w->base->sets + w->n_kept,
+					    w->base->n_sets - w->n_kept);
+	else if (!visible)
+		(void)unlinkat(w->lock_fd, mark, 0);
+}
+
+/*
+ * From files without a name to an image, durably.  Steps 3 to 7; see cim_writer_commit(). *ret_mark,
+ * ret_replaced (empty: no such mark) and *ret_visible say how far it got.  1: a test stopped it.
  */
 static int publish(struct cim_writer *w, struct cim_tmpfile *image, const char *mark,
-		   bool *ret_mark, bool *ret_visible)
+		   bool *ret_mark, char ret_replaced[CIM_FILE_NAME], bool *ret_visible)
 {
 	bool linked;
 	int r = cim_tmpfile_link(w->lock_fd, image, mark);
@@ -100,6 +123,8 @@ static int publish(struct cim_writer *w, struct cim_tmpfile *image, const char *
 	if (r < 0 || (r = after(CIM_COMMIT_MARK_SYNCED)))
 		return r;
 	r = cim_region_link(w->region);
+	if (r == 0)
+		mark_replaced(w, ret_replaced);
 	if (r < 0 || (r = after(CIM_COMMIT_LINKED)))
 		return r;
 	r = sync_fd(w->lock_fd, "the image directory");
@@ -170,9 +195,12 @@ static int prepare(struct cim_writer *w, struct cim_tmpfile *image)
  *  4. fsync the directory: the mark is there before any of them.
  *  5. Name the region and object ID files, and fsync the directory: all that the image refers to is
  * there before the image.  (POSIX lets names reach the disk in any order unless the directory is
- * synced between.)
+ * synced between.)  An image that is replaced and lists sets that this one does not gets a second
+ * name before, ".cimfs-" and its GUID: a mark for those.
  *  6. Rename the mark to NAME: the one instant at which the image appears or is replaced.
  *  7. fsync the directory: from here on a power cut keeps it.
+ *  8. Remove the sets that the second mark lists and no image, and then that mark.  Nothing
+ * depends on it, and a sweep does the same.
  *
  * When step 7 fails the image is there and may or may not survive a power cut: it stays, and the
  * failure is said.
@@ -180,7 +208,7 @@ static int prepare(struct cim_writer *w, struct cim_tmpfile *image)
 int cim_writer_commit(struct cim_writer *w)
 {
 	struct cim_tmpfile image = { .fd = -1 };
-	char mark[CIM_FILE_NAME];
+	char mark[CIM_FILE_NAME], replaced[CIM_FILE_NAME] = "";
 	bool marked = false, visible = false;
 
 	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&w->lock);
@@ -206,13 +234,15 @@ int cim_writer_commit(struct cim_writer *w)
 		r = after(CIM_COMMIT_SYNCED);
 	cim_garbage_mark(&cim_region_set(w->region)->guid, mark);
 	if (r == 0)
-		r = publish(w, &image, mark, &marked, &visible);
+		r = publish(w, &image, mark, &marked, replaced, &visible);
 	if (r != 1 && r < 0 && !visible) {
 		cim_region_unlink(w->region);
 		if (marked)
 			(void)cim_garbage_remove_mark(w->lock_fd, mark);
 	}
 	cim_tmpfile_close(w->lock_fd, &image);
+	if (*replaced && r != 1)
+		end_replaced(w, replaced, r == 0, visible);
 	w->state = r == 0 ? CIM_WRITER_COMMITTED : CIM_WRITER_FAILED;
 	return r == 1 ? -EINTR : r;
 }

@@ -197,6 +197,19 @@ int cim_garbage_sweep(struct cim_store *store)
 	return MIN(r, 0);
 }
 
+void cim_garbage_remove_replaced(struct cim_store *store, int dirfd, const char *mark,
+				 const struct cim_set *sets, uint32_t n)
+{
+	g_autoptr(GHashTable) listed = NULL;
+	int r = cim_references(store, NULL, &listed);
+
+	for (uint32_t i = 0; r == 0 && i < n; i++)
+		if (!g_hash_table_contains(listed, &sets[i].guid))
+			r = cim_garbage_remove_set(store, &sets[i]);
+	if (r == 0)
+		(void)cim_garbage_remove_mark(dirfd, mark);
+}
+
 /* ---- all garbage ---- */
 
 struct gc {

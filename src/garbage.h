@@ -24,6 +24,15 @@
  */
 int cim_references(struct cim_store *store, const char *except, GHashTable **ret);
 
+/**
+ * cim_garbage_remove_replaced - remove those of some region sets that no image lists any more, and
+ *                               the mark that lists them
+ * The directory has been synced since they were listed.  Where they cannot be removed, or judged,
+ * the mark stays, for the next sweep.
+ */
+void cim_garbage_remove_replaced(struct cim_store *store, int dirfd, const char *mark,
+				 const struct cim_set *sets, uint32_t n);
+
 /** cim_garbage_remove_set - remove the files of a region set; what is not there does not matter */
 int cim_garbage_remove_set(struct cim_store *store, const struct cim_set *set);
 

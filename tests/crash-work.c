@@ -176,6 +176,15 @@ static void image(const char *existing, const char *name, uint64_t seed)
 
 /* ---- work ---- */
 
+static int n_sets_of(const char *name)
+{
+	g_autofree struct cim_set *sets = NULL;
+	uint32_t n;
+
+	ck_assert_int_eq(cim_image_list_sets(test_store, name, &sets, &n), 0);
+	return (int)n;
+}
+
 static void first_image(int arg)
 {
 	start();
@@ -226,6 +235,21 @@ static void overwrite_often(int arg)
 	start();
 	for (uint64_t i = 2; i < 6; i++)
 		publish(refill(open_writer("a.cim", NULL), i));
+}
+
+/* Until the sets of the replaced images are merged, and those of them go that are nobody's. */
+static void overwrite_until_merged(int arg)
+{
+	image(NULL, "a.cim", 1);
+	for (int i = 0; i < 7; i++) {
+		image("a.cim", NULL, (uint64_t)i + 2);
+		if (i == arg)
+			image("a.cim", "fork.cim", 20);
+	}
+	start();
+	for (uint64_t i = 10; i < 13; i++)
+		publish(refill(open_writer("a.cim", NULL), i));
+	ck_assert_int_lt(n_sets_of("a.cim"), 8);
 }
 
 static void two_images(int arg)
@@ -492,6 +516,8 @@ const struct crash_work crash_works[] = {
 	{ "overwrite", overwrite },
 	{ "overwrite a parent", overwrite_parent },
 	{ "overwrite often", overwrite_often },
+	{ "overwrite until sets are merged", overwrite_until_merged, -1 },
+	{ "overwrite a parent until sets are merged", overwrite_until_merged, 5 },
 	{ "two images", two_images },
 	{ "abort", abort_image },
 	{ "case-insensitive", case_insensitive },

@@ -301,7 +301,7 @@ START_TEST(fork_of_a_fork_of_a_fork_has_all)
 		memcpy(name, next, sizeof(name));
 	}
 	struct cim_image *img = open_image("10.cim");
-	ck_assert_uint_eq(img->n_sets, 11);
+	ck_assert_uint_lt(img->n_sets, 8); /* the newest are merged, eight at a time */
 	check_text(img, "f", "0");
 	for (int i = 1; i <= 10; i++) {
 		snprintf(next, sizeof(next), "%d.cim", i);
