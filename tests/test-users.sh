@@ -198,6 +198,49 @@ else
 	skip "a daemon with no privileges" "no mount.fuse3"
 fi
 
+# unit_runs KIND - the commands of this kind that the unit has, as it runs them but for /run/cimfs;
+# they find $d in CIMFSD_DIR, and the options in CIMFSD_OPTIONS
+unit_runs()
+{
+	local commands line
+
+	commands=$(sed -n "s|/run/cimfs/%i|$tmp/run/it|; s/^$1=//p" "$unit")
+	while read -r line; do
+		CIMFSD_DIR=$d PATH=$tmp/bin:$PATH timeout -k 5 "$LIMIT" "${confined[@]}" \
+			sh -c "${line#-}" >"$scratch/out" 2>&1 || [ "${line#-}" != "$line" ] || return 1
+	done <<<"$commands"
+}
+
+unit_starts()
+{
+	unit_runs ExecStartPre && unit_runs ExecStart && wait_for answers "$tmp/run/it"
+}
+
+if have mount.fuse3; then
+	for user in 0 $other; do
+		chown -R $user "$d"
+		export CIMFSD_OPTIONS=allow_other
+		[ "$user" = 0 ] || CIMFSD_OPTIONS=allow_other,setuid=$(id -un $other)
+		ok "unit, $CIMFSD_OPTIONS: mounts" unit_starts
+		pid=$(serving)
+		ok "unit, $CIMFSD_OPTIONS: after the daemon was killed" \
+			bash -c 'kill -9 "$1" && tail --pid="$1" -f /dev/null' sh "$pid"
+		ok "unit, $CIMFSD_OPTIONS: what is left goes" unit_runs ExecStopPost
+		ok "unit, $CIMFSD_OPTIONS: mounts again" unit_starts
+		pid=$(serving)
+		ok "unit, $CIMFSD_OPTIONS: unmounts" unit_runs ExecStop
+		ok "unit, $CIMFSD_OPTIONS: the daemon ends" tail --pid="$pid" -f /dev/null
+		ok "unit, $CIMFSD_OPTIONS: and its end is in order" unit_runs ExecStopPost
+		is "unit, $CIMFSD_OPTIONS: nothing is left" "$(ls "$tmp/run")" ""
+	done
+	chown -R 0:0 "$d"
+	unset CIMFSD_OPTIONS
+	exits_with "unit: the mount point is none that systemd sets up, which a dead mount prevents" \
+		1 grep '^RuntimeDirectory=' "$unit"
+else
+	skip "the unit's commands" "no mount.fuse3"
+fi
+
 desc="systemd-analyze has nothing to say about the unit"
 if have systemd-analyze; then
 	cp "$unit" "$tmp/cimfsd@test.service"
