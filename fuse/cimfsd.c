@@ -10,6 +10,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -356,6 +357,8 @@ static int serve(struct cim_daemon *d, const struct options *o)
 	/* From here on there are threads, and a lock that is taken stays with this process. */
 	if (fuse_set_signal_handlers(d->fuse) < 0)
 		return EXIT_FAILURE;
+	/* A file-size limit is an error of a write, not the end of all images. */
+	(void)signal(SIGXFSZ, SIG_IGN);
 	cim_log(LOG_INFO, "serving \"%s\"", o->source);
 	int r = loop(d); /* > 0: the signal that ended it */
 	if (r < 0)

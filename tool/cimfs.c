@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include <locale.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +70,8 @@ int main(int argc, char **argv)
 	g_autoptr(GError) error = NULL;
 	g_autofree char *list = command_list();
 
+	/* A file-size limit is an error of a write, not the end. */
+	(void)signal(SIGXFSZ, SIG_IGN);
 	setlocale(LC_ALL, "");
 	g_set_prgname("cimfs");
 	atexit(tool_close_stdout);

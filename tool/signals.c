@@ -20,6 +20,4 @@ void signals_catch(void)
 	for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++)
 		if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
 			sigaction(numbers[i], &action, NULL);
-	/* A file-size limit is an error of a write, not the end. */
-	signal(SIGXFSZ, SIG_IGN);
 }
