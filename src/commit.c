@@ -224,7 +224,7 @@ int cim_writer_commit(struct cim_writer *w)
 	if (r < 0 && may_retry(r)) {
 		cim_tmpfile_close(w->lock_fd, &image);
 		cim_region_unseal(w->region);
-		return cim_advise_full(r, "commit again");
+		return cim_advise_full(r);
 	}
 	if (r == 0)
 		r = cim_region_sync(w->region);

@@ -27,12 +27,11 @@ const char *cim_reason(void)
 	return reason;
 }
 
-int cim_advise_full(int err, const char *again)
+int cim_advise_full(int err)
 {
 	if (cim_is_full(err))
-		cim_reason_set("%s; %s, then %s", reason[0] ? reason : g_strerror(-err),
-			       err == -EFBIG ? "raise the limit of a file's size" : "make room",
-			       again);
+		cim_reason_set("%s; %s, then try again", reason[0] ? reason : g_strerror(-err),
+			       err == -EFBIG ? "raise the limit of a file's size" : "make room");
 	return err;
 }
 

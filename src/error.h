@@ -55,11 +55,10 @@ static inline bool cim_is_full(int err)
 /**
  * cim_advise_full - a failure for one of these also says what to do
  * @err: 0 or a negative errno, of any kind, that has left its reason
- * @again: what may be done then, "commit again"
  *
  * Gives @err.
  */
-int cim_advise_full(int err, const char *again);
+int cim_advise_full(int err);
 
 /** cim_reason_clear - forget the sentence, at the start of a call that keeps its own */
 void cim_reason_clear(void);

@@ -142,7 +142,7 @@ int cim_writer_open(struct cim_store *store, const char *existing, const char *n
 	r = start(w, cmp);
 	if (r < 0) {
 		cim_writer_close(w);
-		return cim_advise_full(r, "try again");
+		return cim_advise_full(r);
 	}
 	*ret = w;
 	return 0;
