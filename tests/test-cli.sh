@@ -412,8 +412,6 @@ ok "a hundred descriptors are enough" \
 		[ \"\$('$CIMFS' ls '$dir/wide.cim' | wc -l)\" -eq 3000 ]"
 ok "also on the way back from a deep directory" \
 	bash -c "ulimit -n 100 && '$CIMFS' import -q '$dir' deep-few.cim '$tmp/deep3000'"
-ok "a file-size limit is said, and nothing is left" \
-	unchanged fails "" bash -c "ulimit -f 64 && exec '$CIMFS' import -q '$dir' n.cim '$tree'"
 
 # ---- signals ----
 

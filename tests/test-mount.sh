@@ -395,42 +395,8 @@ for n in 0 1 2; do
 done
 ctl "$m" "delete bad.cim"
 
-# ---- a full disk ----
-
 ctl "$m" "delete good.cim"
 stop_cimfsd "$m"
-new_dir; d=$dir
-full="a full disk"
-if is_root && mount -t tmpfs -o size=4m cimfs-test "$d" 2>"$scratch/out"; then
-	import "$d" base.cim "$tree"
-	start_cimfsd "$d" "$m" || exit 1
-	ctl "$m" "create existing=base.cim new=fork.cim"
-	fails_with "$full is told to who writes" "No space left" \
-		bash -c 'head -c 16M /dev/urandom >"$1"' sh "$m/writer/big"
-	ok "$full: the committed image can be read" diff -r --no-dereference "$tree" "$m/base.cim"
-	ok "$full: the writer can be closed" ctl "$m" close
-	ok "$full: which makes room again" \
-		test "$(df --output=avail -k "$d" | tail -n 1)" -gt 3000
-	ok "$full: and leaves nothing" only_images "$d" base.cim
-
-	ctl "$m" "create existing=base.cim new=fork.cim"
-	head -c 500000 /dev/urandom >"$m/writer/big"
-	sync "$m/writer/big"
-	dd if=/dev/zero of="$d/filler" bs=1k status=none 2>"$scratch/out"
-	fails_with "$full at commit: ENOSPC" "No space left" ctl "$m" commit
-	like "$full at commit: ERROR_DISK_FULL" "$(result "$m")" '^0x80070070 ERROR_DISK_FULL '
-	ok "$full at commit: the committed image can be read" \
-		diff -r --no-dereference "$tree" "$m/base.cim"
-	fails_with "$full at commit: there is no half image" "No such file" stat "$m/fork.cim"
-	rm "$d/filler"
-	ok "when there is room again the commit can be repeated" ctl "$m" commit
-	is "and has everything" "$(stat -c %s "$m/fork.cim/big")" 500000
-	ok "and nothing is left over" only_images "$d" base.cim fork.cim
-	stop_cimfsd "$m"
-	umount "$d"
-else
-	skip "$full" "a tmpfs cannot be mounted"
-fi
 
 # ---- the daemon's end, and its next beginning ----
 
