@@ -3,26 +3,45 @@
 
 import os
 import shutil
+import struct
 import subprocess
 import time
 
-from .systems import run, wait_for
+from .systems import run, unmount
 
-CHANGED = 10  # files that a fork adds
+CHANGED = 10          # files that a fork adds
+CHANGED_SIZE = 27_500  # bytes of each
+
+
+class SyncClock:
+    """How long the programs that are started with @env wait for the disk; see synctime.c."""
+
+    def __init__(self, bench, name="sync"):
+        self.path = os.path.join(bench.tmp, name)
+        with open(self.path, "wb") as f:
+            f.write(bytes(16))
+        self.env = {**os.environ, "LD_PRELOAD": bench.shim, "CIMFS_BENCH_SYNC": self.path}
+
+    def seconds(self):
+        with open(self.path, "rb") as f:
+            return struct.unpack("=QQ", f.read(16))[0] / 1e9
 
 
 class Cost:
     """What one command took; memory is that of its largest process."""
 
-    def __init__(self, bench, argv, cwd=None, after=None):
+    def __init__(self, bench, argv, cwd=None):
         figures = os.path.join(bench.tmp, "cost")
-        start = time.monotonic()
-        run(bench.probe, "cost", figures, *argv, cwd=cwd, stderr=subprocess.DEVNULL)
-        if after:
-            after()
-        self.seconds = time.monotonic() - start
+        clock = SyncClock(bench)
+        run(bench.probe, "cost", figures, *argv, cwd=cwd, env=clock.env, stderr=subprocess.DEVNULL)
         with open(figures, encoding="ascii") as f:
-            _, self.cpu, self.mib = map(float, f.read().split())
+            self.seconds, self.cpu, self.mib = map(float, f.read().split())
+        self.sync = clock.seconds()
+
+    @property
+    def beside(self):
+        """Seconds in which it did not wait for the disk to have its data."""
+        return self.seconds - self.sync
 
 
 def allocated(path):
@@ -41,11 +60,12 @@ class Maker:
     """A way to store a tree, and to store a changed one beside it."""
 
     name, tools = "", ()
-    slow = False  # left out of a quick run
+    slow = False  # left out of a quick run, and takes part in one round of a full one
+    base = False
 
     def __init__(self, bench):
         self.bench = bench
-        self.out = os.path.join(bench.work, "made", self.name)
+        self.out = os.path.join(bench.made, self.name.replace(" ", "-"))
 
     def missing(self):
         return [t for t in self.tools if not shutil.which(t)]
@@ -152,39 +172,75 @@ class CimfsImport(Maker):
                      extra])
 
 
+class Daemon:
+    """cimfsd on an image directory, and its control file.  Use it with "with"."""
+
+    def __init__(self, bench, source, where=None, clock=None):
+        self.where = where or source
+        os.makedirs(self.where, exist_ok=True)
+        self.log = os.path.join(bench.tmp, "cimfsd.log")
+        # Not in this program's session: Ctrl-C at the terminal is for this program to act upon.
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(
+                [bench.cimfsd, "-f", source, self.where], stderr=log,
+                env=clock.env if clock else None, start_new_session=True)
+
+    def __enter__(self):
+        while not os.path.ismount(self.where):
+            if self.process.poll() is not None:
+                with open(self.log, encoding="utf-8", errors="replace") as log:
+                    raise RuntimeError(f"cimfsd does not mount {self.where}: {log.read()}")
+            time.sleep(0.001)
+        return self
+
+    def request(self, line):
+        with open(os.path.join(self.where, "control"), "w", encoding="utf-8") as f:
+            f.write(line + "\n")
+
+    def path(self, name):
+        return os.path.join(self.where, name)
+
+    def figures(self):
+        """Its seconds of CPU so far, and its peak of memory in MiB."""
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as f:
+            peak = next(line for line in f if line.startswith("VmHWM:"))
+        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as f:
+            ticks = f.read().rsplit(")", 1)[1].split()[11:13]
+        return (sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK"), int(peak.split()[1]) / 1024)
+
+    def __exit__(self, *_):
+        unmount("umount", self.where)
+        self.process.wait()
+
+
 class CimfsWriter(Maker):
-    """Through the mount, as people do it; the commit is part of it."""
+    """Through the mount, as people do it; the commit is part of it, and the daemon's CPU."""
     name, tools = "cimfs cp -a", ("cp",)
 
     def make(self, tree):
-        daemon = subprocess.Popen([self.bench.cimfsd, "-f", self.out])
-        try:
-            wait_for(self.out)
-            self._request("create new=a.cim")
-            cost = Cost(self.bench, ["cp", "-a", f"{tree}/.", self.path("writer/")],
-                        after=lambda: self._request("commit"))
-            with open(f"/proc/{daemon.pid}/status", encoding="ascii") as f:
-                peak = next(line for line in f if line.startswith("VmHWM:"))
-            cost.mib = int(peak.split()[1]) / 1024
-        finally:
-            run("umount", self.out)
-            daemon.wait()
+        clock = SyncClock(self.bench, "daemon-sync")
+        with Daemon(self.bench, self.out, clock=clock) as daemon:
+            daemon.request("create new=a.cim")
+            cost = Cost(self.bench, ["cp", "-a", f"{tree}/.", daemon.path("writer/")])
+            start = time.monotonic()
+            daemon.request("commit")
+            cost.seconds += time.monotonic() - start
+            cost.sync += clock.seconds()
+            cpu, cost.mib = daemon.figures()
+            cost.cpu += cpu
         return cost
-
-    def _request(self, line):
-        with open(self.path("control"), "w", encoding="utf-8") as f:
-            f.write(line + "\n")
 
 
 ALL = (Cp, Reflink, Mksquashfs, MkfsErofs, Wim, Ostree, Overlayfs, CimfsImport, CimfsWriter)
 
 
-def extra_files(work):
-    """The ten files that a fork adds, 275 KB in all."""
-    path = os.path.join(work, "extra")
-    if not os.path.exists(path):
-        os.makedirs(path)
-        for i in range(CHANGED):
-            with open(os.path.join(path, f"new{i}"), "wb") as f:
-                f.write(os.urandom(27_500))
-    return path
+def extra_files(bench, tree):
+    """A tree of the ten files that a fork adds, in ten directories that @tree has: 275 KB in all,
+    other ones each time."""
+    top = os.path.join(bench.tmp, f"extra-{tree.name}")
+    for i in range(CHANGED):
+        directory = os.path.join(top, tree.dirs[i % len(tree.dirs)])
+        os.makedirs(directory, exist_ok=True)
+        with open(os.path.join(directory, f"cimfs-bench-new{i}"), "wb") as f:
+            f.write(os.urandom(CHANGED_SIZE))
+    return top

@@ -6,17 +6,21 @@ import shutil
 import subprocess
 import time
 
+from . import workspace
+
 
 def run(*cmd, **kw):
     subprocess.run(cmd, check=True, stdout=subprocess.DEVNULL, **kw)
 
 
-def wait_for(path, seconds=30):
-    end = time.monotonic() + seconds
-    while not os.path.ismount(path):
-        if time.monotonic() > end:
-            raise RuntimeError(f"{path} is not mounted after {seconds} s")
-        time.sleep(0.001)
+def unmount(*cmd):
+    """What has just been read may be busy for a moment."""
+    for _ in range(50):
+        if subprocess.run(cmd, check=False, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL).returncode == 0:
+            return
+        time.sleep(0.1)
+    run(*cmd)
 
 
 class System:
@@ -24,8 +28,9 @@ class System:
 
     name = ""
     tools = ()       # programs it needs
-    slow = False     # left out of a quick run
+    slow = False     # left out of a quick run, and takes part in one round of a full one
     base = False     # what ratios refer to
+    fuse = False     # served by a daemon
 
     def __init__(self, bench):
         self.bench = bench
@@ -48,7 +53,12 @@ class System:
         return where
 
     def unmount(self, where):
-        run("umount", where)
+        unmount("umount", where)
+
+    def daemon(self):
+        """The process that serves it; None where there is none."""
+        found = workspace.processes_of(os.path.join(self.bench.mounts, self.name))
+        return found[0] if self.fuse and found else None
 
 
 class Disk(System):
@@ -88,6 +98,7 @@ class Erofs(System):
 
 
 class SquashfuseLl(System):
+    fuse = True
     name, tools, image_kind = "squashfuse_ll", ("squashfuse_ll", "mksquashfs"), "sqfs"
     make = Squashfs.make
 
@@ -96,6 +107,7 @@ class SquashfuseLl(System):
 
 
 class Erofsfuse(System):
+    fuse = True
     name, tools, image_kind = "erofsfuse", ("erofsfuse", "mkfs.erofs"), "erofs"
     make = Erofs.make
 
@@ -104,6 +116,7 @@ class Erofsfuse(System):
 
 
 class Wimmount(System):
+    fuse = True
     name, tools, image_kind = "wimmount", ("wimmount", "wimcapture"), "wim"
     slow = True
 
@@ -115,14 +128,14 @@ class Wimmount(System):
         run("wimmount", image, where, stderr=subprocess.DEVNULL)
 
     def unmount(self, where):
-        run("wimunmount", where, stderr=subprocess.DEVNULL)
+        unmount("wimunmount", where)
 
 
 class Cimfs(System):
+    fuse = True
     image_kind = "cim"
 
     def make(self, corpus, path):
-        os.makedirs(self.bench.store, exist_ok=True)
         run(self.bench.cimfs, "import", "--quiet", self.bench.store, f"{corpus.name}.cim",
             corpus.path)
         with open(path, "w", encoding="ascii"):
@@ -134,13 +147,12 @@ class CimfsDirectory(Cimfs):
 
     def attach(self, image, where):
         run(self.bench.cimfsd, self.bench.store, where)
-        wait_for(where)
 
     def mount(self, corpus):
         return os.path.join(super().mount(corpus), f"{corpus.name}.cim")
 
     def unmount(self, where):
-        run("umount", os.path.dirname(where))
+        super().unmount(os.path.dirname(where))
 
 
 class CimfsImage(Cimfs):
@@ -149,7 +161,6 @@ class CimfsImage(Cimfs):
     def attach(self, image, where):
         name = os.path.basename(image)
         run(self.bench.cimfsd, os.path.join(self.bench.store, name), where)
-        wait_for(where)
 
 
 ALL = (Disk, Squashfs, Erofs, SquashfuseLl, Erofsfuse, Wimmount, CimfsDirectory, CimfsImage)
