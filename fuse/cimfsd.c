@@ -9,7 +9,6 @@
 #include "config.h"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -22,6 +21,7 @@
 #include "daemon.h"
 #include "error.h"
 #include "log.h"
+#include "loop.h"
 #include "mounts.h"
 #include "ops.h"
 #include "util.h"
@@ -306,47 +306,6 @@ static void raise_fd_limit(void)
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static void *wait_for_end(void *arg)
-{
-	for (;;)
-		(void)pause();
-	return arg;
-}
-
-/*
- * At its end libfuse cancels its threads, for which glibc opens a library: it aborts if there is no
- * descriptor for it then.  So it is done once while there are some.
- */
-static void load_cancellation(void)
-{
-	pthread_t thread;
-
-	if (pthread_create(&thread, NULL, wait_for_end, NULL) != 0)
-		return;
-	(void)pthread_cancel(thread);
-	(void)pthread_join(thread, NULL);
-}
-
-static int loop(struct cim_daemon *d)
-{
-	if (!d->threaded)
-		return fuse_session_loop(d->fuse);
-	load_cancellation();
-#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 12)
-	struct fuse_loop_config *config = fuse_loop_cfg_create();
-
-	fuse_loop_cfg_set_max_threads(config, MAX_THREADS);
-	fuse_loop_cfg_set_clone_fd(config, 0);
-	int r = fuse_session_loop_mt(d->fuse, config);
-	fuse_loop_cfg_destroy(config);
-	return r;
-#else
-	struct fuse_loop_config config = { .clone_fd = 0, .max_idle_threads = MAX_THREADS };
-
-	return fuse_session_loop_mt(d->fuse, &config);
-#endif
-}
-
 /* Serves a mounted session to its end; returns the exit status. */
 static int serve(struct cim_daemon *d, const struct options *o)
 {
@@ -360,7 +319,7 @@ static int serve(struct cim_daemon *d, const struct options *o)
 	/* A file-size limit is an error of a write, not the end of all images. */
 	(void)signal(SIGXFSZ, SIG_IGN);
 	cim_log(LOG_INFO, "serving \"%s\"", o->source);
-	int r = loop(d); /* > 0: the signal that ended it */
+	int r = cim_loop(d->fuse, d->threaded ? MAX_THREADS : 1);
 	if (r < 0)
 		cim_log(LOG_ERR, "cannot go on serving \"%s\": %s", o->source, g_strerror(-r));
 	fuse_remove_signal_handlers(d->fuse);

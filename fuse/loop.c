@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The loop of libfuse waits for each request in read(2), and so each costs two wake-ups of a CPU
+ * that has gone to sleep, which is most of what it costs at all.  Here one thread looks for the
+ * next request for some microseconds before it sleeps: who makes one after the other, as cp and tar
+ * do, is served by a thread that is awake.  It gives way to whoever else wants to run, and where
+ * requests are further apart it soon stops looking.
+ */
+#include "config.h"
+
+#include "loop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define LOOK_TIME  40 /* microseconds */
+#define MAX_MISSES 8  /* times in vain one after the other */
+
+struct loop {
+	struct fuse_session *fuse;
+	bool looks; /* there is a CPU to spare for it */
+	pthread_mutex_t looking;
+	int over;  /* an eventfd: readable when the session has ended */
+	int error; /* atomic; the first */
+};
+
+static void end(struct loop *l, int error)
+{
+	const uint64_t one = 1;
+	int none = 0;
+
+	if (error < 0)
+		(void)__atomic_compare_exchange_n(&l->error, &none, error, false, __ATOMIC_SEQ_CST,
+						  __ATOMIC_SEQ_CST);
+	fuse_session_exit(l->fuse);
+	(void)!write(l->over, &one, sizeof(one));
+}
+
+/* The next request, if it comes soon.  Returns as fuse_session_receive_buf(): -EAGAIN, none came.
+ */
+static int look(struct loop *l, struct fuse_buf *buf)
+{
+	gint64 until = g_get_monotonic_time() + LOOK_TIME;
+	int r;
+
+	/* One is enough, and the others shall not keep it from a CPU. */
+	if (pthread_mutex_trylock(&l->looking) != 0)
+		return -EAGAIN;
+	do {
+		r = fuse_session_receive_buf(l->fuse, buf);
+		if (r == -EAGAIN)
+			(void)sched_yield();
+	} while (r == -EAGAIN && g_get_monotonic_time() < until);
+	(void)pthread_mutex_unlock(&l->looking);
+	return r;
+}
+
+/* Sleep until there is a request or the end; whether it took longer than looking would. */
+static bool sleep_long(int epoll)
+{
+	gint64 from = g_get_monotonic_time();
+	struct epoll_event event;
+
+	(void)epoll_wait(epoll, &event, 1, -1);
+	return g_get_monotonic_time() - from > 2 * LOOK_TIME;
+}
+
+/* An epoll of a thread's own, of which one alone is woken by a request. */
+static int new_epoll(const struct loop *l)
+{
+	struct epoll_event request = { .events = EPOLLIN | EPOLLEXCLUSIVE };
+	struct epoll_event over = { .events = EPOLLIN };
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+
+	if (epoll >= 0 &&
+	    (epoll_ctl(epoll, EPOLL_CTL_ADD, fuse_session_fd(l->fuse), &request) < 0 ||
+	     epoll_ctl(epoll, EPOLL_CTL_ADD, l->over, &over) < 0)) {
+		(void)close(epoll);
+		return -1;
+	}
+	return epoll;
+}
+
+static void *serve(void *arg)
+{
+	struct loop *l = arg;
+	struct fuse_buf buf = { 0 };
+	unsigned int misses = 0;
+	int epoll = new_epoll(l), r = epoll < 0 ? -errno : 1;
+
+	while (r > 0 && !fuse_session_exited(l->fuse)) {
+		r = -EAGAIN;
+		if (l->looks && misses < MAX_MISSES) {
+			r = look(l, &buf);
+			misses = r == -EAGAIN ? misses + 1 : 0;
+		}
+		if (r == -EAGAIN && (r = fuse_session_receive_buf(l->fuse, &buf)) == -EAGAIN) {
+			if (!sleep_long(epoll))
+				misses = 0;
+			r = 1;
+			continue;
+		}
+		if (r == -EINTR)
+			r = 1;
+		else if (r > 0)
+			fuse_session_process_buf(l->fuse, &buf);
+	}
+	end(l, r);
+	free(buf.mem);
+	if (epoll >= 0)
+		(void)close(epoll);
+	return NULL;
+}
+
+/* The signals that end a session: for the thread that waits for it. */
+static void block_signals(sigset_t *ret_before)
+{
+	static const int signals[] = { SIGHUP, SIGINT, SIGTERM };
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < G_N_ELEMENTS(signals); i++)
+		sigaddset(&set, signals[i]);
+	(void)pthread_sigmask(SIG_BLOCK, &set, ret_before);
+}
+
+static void wait_for_end(struct loop *l, const sigset_t *signals)
+{
+	struct epoll_event event, over = { .events = EPOLLIN };
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+
+	if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, l->over, &over) < 0)
+		end(l, -errno);
+	while (!fuse_session_exited(l->fuse))
+		(void)epoll_pwait(epoll, &event, 1, -1, signals);
+	end(l, 0);
+	if (epoll >= 0)
+		(void)close(epoll);
+}
+
+int cim_loop(struct fuse_session *fuse, unsigned int n_threads)
+{
+	struct loop l = { .fuse = fuse, .looks = sysconf(_SC_NPROCESSORS_ONLN) > 1 };
+	g_autofree pthread_t *threads = g_new(pthread_t, n_threads);
+	unsigned int n = 0;
+	sigset_t signals;
+	int r = 0;
+
+	l.over = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (l.over < 0 || fcntl(fuse_session_fd(fuse), F_SETFL, O_RDWR | O_NONBLOCK) < 0)
+		return -errno;
+	(void)pthread_mutex_init(&l.looking, NULL);
+	block_signals(&signals);
+	while (r == 0 && n < n_threads)
+		if ((r = pthread_create(&threads[n], NULL, serve, &l)) == 0)
+			n++;
+	if (r > 0)
+		end(&l, -r);
+	else
+		wait_for_end(&l, &signals);
+	while (n > 0)
+		(void)pthread_join(threads[--n], NULL);
+	(void)pthread_sigmask(SIG_SETMASK, &signals, NULL);
+	(void)pthread_mutex_destroy(&l.looking);
+	(void)close(l.over);
+	fuse_session_reset(fuse);
+	return l.error;
+}
