@@ -681,8 +681,15 @@ void walk_tree(struct import *im, const char *tree, int fd)
 		g_string_truncate(w.path, w.path->len - 1);
 
 	w.workers = workers_start(im->writer, &ops);
-	import_tree(&w, fd);
-	workers_end(w.workers, import_is_over(im));
+	if (w.workers) {
+		import_tree(&w, fd);
+		workers_end(w.workers, import_is_over(im));
+	} else {
+		close(fd);
+		im->hopeless = true;
+		cim_reason_set("no thread can be started: %s", g_strerror(EAGAIN));
+		report_here(&w, -EAGAIN);
+	}
 	g_ptr_array_unref(w.levels);
 	g_hash_table_destroy(w.links);
 	g_string_free(w.path, TRUE);

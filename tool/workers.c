@@ -111,6 +111,20 @@ static void *run(void *arg)
 
 /* ---- the walker's side ---- */
 
+/* The next one; false: the system has no thread to give. */
+static bool start_worker(struct workers *ws)
+{
+	struct worker *w = &ws->worker[ws->n];
+
+	w->all = ws;
+	w->fd = -1;
+	g_mutex_init(&w->lock);
+	w->thread = g_thread_try_new("import", run, w, NULL);
+	if (!w->thread)
+		g_mutex_clear(&w->lock);
+	return w->thread;
+}
+
 struct workers *workers_start(struct cim_writer *writer, const struct workers_ops *ops)
 {
 	struct workers *ws = g_new0(struct workers, 1);
@@ -122,14 +136,14 @@ struct workers *workers_start(struct cim_writer *writer, const struct workers_op
 	g_cond_init(&ws->room);
 	g_queue_init(&ws->queue);
 	ws->filling = g_new0(struct batch, 1);
-	ws->n = MIN(g_get_num_processors(), THREADS_MAX);
-	for (guint i = 0; i < ws->n; i++) {
-		ws->worker[i].all = ws;
-		ws->worker[i].fd = -1;
-		g_mutex_init(&ws->worker[i].lock);
-		ws->worker[i].thread = g_thread_new("import", run, &ws->worker[i]);
-	}
-	return ws;
+	guint wanted = MIN(g_get_num_processors(), THREADS_MAX);
+	/* Some are enough. */
+	while (ws->n < wanted && start_worker(ws))
+		ws->n++;
+	if (ws->n > 0)
+		return ws;
+	workers_end(ws, false);
+	return NULL;
 }
 
 /* Wait on room, the lock held; false when the walker shall not go on. */
@@ -209,6 +223,7 @@ void workers_end(struct workers *ws, bool stop)
 		g_thread_join(ws->worker[i].thread);
 		g_mutex_clear(&ws->worker[i].lock);
 	}
+	g_queue_clear_full(&ws->queue, g_free); /* an empty batch, where no thread was to be had */
 	g_free(ws->filling);
 	g_mutex_clear(&ws->lock);
 	g_cond_clear(&ws->work);

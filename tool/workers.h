@@ -31,7 +31,7 @@ struct workers_ops {
 	void *arg;
 };
 
-/** workers_start - as many threads as there are processors, up to a limit */
+/** workers_start - as many threads as there are processors, up to a limit; NULL: none to be had */
 struct workers *workers_start(struct cim_writer *writer, const struct workers_ops *ops);
 
 /** workers_add - hand over a file with what is in it; may wait */
