@@ -414,10 +414,13 @@ static const struct work {
 	const char *name;
 	int (*run)(void);
 	bool no_tmpfile, leftovers;
+	unsigned int n_forks; /* base.cim is of so many before the work begins */
 } works[] = {
 	{ "first image", first },
 	{ "fork", fork_image },
 	{ "overwrite", overwrite },
+	{ "fork that merges sets", fork_image, .n_forks = 9 },
+	{ "overwrite that merges sets", overwrite, .n_forks = 9 },
 	{ "fork without O_TMPFILE", fork_image, .no_tmpfile = true },
 	{ "fork with leftovers", fork_image, .leftovers = true },
 	{ "import", import },
@@ -438,13 +441,20 @@ static int stop_linked(enum cim_commit_step step)
 /* What every work begins with, made once and linked for each fault. */
 static char *template_path;
 
-static void setup_template(bool leftovers)
+static void setup_template(unsigned int n_forks, bool leftovers)
 {
 	struct cim_writer *w;
+	char name[16];
 
 	syscalls_repeat(1);
 	setup_dir();
 	ck_assert_int_eq(write_image(NULL, "base.cim"), 0);
+	for (unsigned int i = 0; i < n_forks; i++) {
+		w = open_writer("base.cim", NULL);
+		snprintf(name, sizeof(name), "f%u", i);
+		put_text(w, name, name);
+		commit(w);
+	}
 	ck_assert_int_eq(write_image("base.cim", "fork.cim"), 0);
 	if (leftovers) {
 		w = open_writer("base.cim", "dead.cim");
@@ -574,7 +584,7 @@ START_TEST(failure_is_told_and_leaves_old_or_new)
 	g_autoptr(GByteArray) kinds = g_byte_array_new();
 
 	sweep.may = g_ptr_array_new_with_free_func((GDestroyNotify)g_hash_table_unref);
-	setup_template(sweep.work->leftovers);
+	setup_template(sweep.work->n_forks, sweep.work->leftovers);
 	find_new_images(&sweep, kinds);
 	ck_assert_uint_gt(kinds->len, 20);
 	/* make check-long: each of them. */
