@@ -63,7 +63,7 @@ def chaining(bench, results):
     if not bench.wanted("chain"):
         return
     table = results.table(f"the last of {bench.chain:,} forks", "single")
-    tree = bench.trees["usr"]
+    tree = bench.trees["cp"]
     store, apart = os.path.join(bench.tmp, "chain"), os.path.join(bench.tmp, "single")
     os.mkdir(store)
     os.mkdir(apart)

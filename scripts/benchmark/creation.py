@@ -60,8 +60,8 @@ class Maker:
     """A way to store a tree, and to store a changed one beside it."""
 
     name, tools = "", ()
-    slow = False  # left out of a quick run, and takes part in one round of a full one
-    base = False
+    slow = False        # left out of a quick run, and takes part in one round of a full one
+    many_files = False  # what it makes
 
     def __init__(self, bench):
         self.bench = bench
@@ -86,7 +86,7 @@ class Maker:
 
 
 class Cp(Maker):
-    name, tools = "cp -a", ("cp",)
+    name, tools, many_files = "cp -a", ("cp",), True
 
     def make(self, tree):
         return Cost(self.bench, ["cp", "-a", tree, self.path("tree")])
@@ -123,7 +123,7 @@ class Wim(Maker):
 
 
 class Ostree(Maker):
-    name, tools, slow = "ostree", ("ostree",), True
+    name, tools, slow, many_files = "ostree", ("ostree",), True, True
 
     def make(self, tree):
         repo = self.path("repo")
@@ -137,7 +137,7 @@ class Ostree(Maker):
 
 class Reflink(Maker):
     """A copy that shares its data, where the file system can."""
-    name, tools = "cp --reflink", ("cp",)
+    name, tools, many_files = "cp --reflink", ("cp",), True
 
     def make(self, tree):
         return Cost(self.bench, ["cp", "-a", "--reflink=always", tree, self.path("tree")])

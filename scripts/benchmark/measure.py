@@ -18,7 +18,7 @@ def reading(bench, results):
     """Each workload, cold and then at once warm, on a mount that is new in each round."""
     table = results.table("reading", "disk")
 
-    def take(work, tree, where, system, state):
+    def take(work, system, tree, where, state):
         for (name, unit), value in zip(work.figures, work.measure(bench, tree, where)):
             if state:
                 table.add((name, state, unit), system.name, value)
@@ -28,17 +28,18 @@ def reading(bench, results):
             continue
         tree = bench.trees[work.corpus]
         with bench.timed(work.name):
-            for system, _ in bench.turns(bench.systems):
+            for system, k in bench.turns(bench.systems):
                 where = system.mount(tree)
                 try:
-                    cold = corpora.drop_caches()
-                    take(work, tree, where, system, "cold" if cold else None)
+                    if k < bench.cold and corpora.drop_caches():
+                        take(work, system, tree, where, "cold")
+                    else:
+                        take(work, system, tree, where, None)
                     if work.warm_up:
                         work.warm_up(bench, tree, where)
-                    take(work, tree, where, system, "warm")
+                    take(work, system, tree, where, "warm")
                 except subprocess.TimeoutExpired:
-                    bench.say(f"{work.name}: {system.name} took more than {bench.limit} s, and is "
-                              "left out")
+                    bench.say(f"{work.name}: {system.name} took too long, and is left out")
                 finally:
                     system.unmount(where)
 
@@ -53,8 +54,8 @@ def mounting(bench, results):
             mounted = [s for s in bench.systems if not s.base]
             for system in mounted:
                 system.image(tree)
-            for system, _ in bench.turns(mounted):
-                if corpora.drop_caches():
+            for system, k in bench.turns(mounted):
+                if k < bench.cold and corpora.drop_caches():
                     table.add((f"mount-{tree.name}", "cold", "ms"), system.name,
                               workloads.mount_to_ls(system, tree) * 1e3)
                 workloads.mount_to_ls(system, tree)
@@ -77,6 +78,8 @@ def memory(bench, results):
                     table.add((f"first-walk-{tree.name}", "warm", "s"), system.name, took)
                     table.add((f"memory-{tree.name}", "warm", "MiB"), system.name, own)
                     table.add((f"memory-mapped-{tree.name}", "warm", "MiB"), system.name, mapped)
+                except subprocess.TimeoutExpired:
+                    bench.say(f"memory: {system.name} took too long, and is left out")
                 finally:
                     system.unmount(where)
 
@@ -89,8 +92,10 @@ def making(bench, results):
     for tree in bench.trees_of("usr", "small"):
         with bench.timed(f"create-{tree.name}"):
             corpora.warm(tree)
-            for maker, _ in bench.turns(bench.makers):
-                _make_once(bench, table, maker, tree)
+            # The second tree is for the difference that many small files make, no target.
+            for maker, _ in bench.turns(bench.makers, None if tree.name == "usr" else 2):
+                if maker in bench.makers:
+                    _make_once(bench, table, maker, tree)
 
 
 def _make_once(bench, table, maker, tree):
@@ -117,7 +122,10 @@ def _make_once(bench, table, maker, tree):
         bench.say(f"{maker.name}: not possible here")
         bench.makers = [m for m in bench.makers if m is not maker]
     finally:
-        shutil.rmtree(maker.out, ignore_errors=True)
+        if maker.many_files:
+            bench.set_aside(maker.out)
+        else:
+            shutil.rmtree(maker.out, ignore_errors=True)
 
 
 def copying(bench, results):
@@ -150,10 +158,8 @@ def copying(bench, results):
         for way, _ in bench.turns([to_disk, to_writer]):
             os.mkdir(out)
             os.sync()
-            try:
-                way(out)
-            finally:
-                shutil.rmtree(out, ignore_errors=True)
+            way(out)
+            bench.set_aside(out)
 
 
 class _Forks:
@@ -215,5 +221,5 @@ def forking(bench, results):
             cimfs.image(tree)
             with Daemon(bench, bench.store, os.path.join(bench.mounts, "forks"), clock) as daemon:
                 forks = _Forks(bench, table, tree, daemon, clock)
-                for (way, name), _ in bench.turns(ways, times=2):
+                for (way, name), _ in bench.turns(ways, 2 * bench.rounds):
                     forks.once(way, name)
