@@ -60,7 +60,8 @@ class Maker:
     """A way to store a tree, and to store a changed one beside it."""
 
     name, tools = "", ()
-    slow = False        # left out of a quick run, and takes part in one round of a full one
+    slow = False        # left out of a quick run
+    at_most = None      # rounds in which it takes part
     many_files = False  # what it makes
 
     def __init__(self, bench):
@@ -123,7 +124,8 @@ class Wim(Maker):
 
 
 class Ostree(Maker):
-    name, tools, slow, many_files = "ostree", ("ostree",), True, True
+    name, tools, many_files = "ostree", ("ostree",), True
+    slow, at_most = True, 1
 
     def make(self, tree):
         repo = self.path("repo")
@@ -215,7 +217,7 @@ class Daemon:
 
 class CimfsWriter(Maker):
     """Through the mount, as people do it; the commit is part of it, and the daemon's CPU."""
-    name, tools = "cimfs cp -a", ("cp",)
+    name, tools, at_most = "cimfs cp -a", ("cp",), 2
 
     def make(self, tree):
         clock = SyncClock(self.bench, "daemon-sync")

@@ -70,7 +70,7 @@ def memory(bench, results):
     table = results.table("memory of the daemon", None)
     for tree in bench.trees_of("usr", "million"):
         with bench.timed(f"memory-{tree.name}"):
-            for system in (s for s in bench.systems if s.fuse and not s.slow):
+            for system, _ in bench.turns([s for s in bench.systems if s.fuse and not s.slow], 1):
                 where = system.mount(tree)
                 try:
                     took = workloads.walk(bench, tree, where)[0]
@@ -93,7 +93,7 @@ def making(bench, results):
         with bench.timed(f"create-{tree.name}"):
             corpora.warm(tree)
             # The second tree is for the difference that many small files make, no target.
-            for maker, _ in bench.turns(bench.makers, None if tree.name == "usr" else 2):
+            for maker, _ in bench.turns(bench.makers, None if tree.name == "usr" else 1):
                 if maker in bench.makers:
                     _make_once(bench, table, maker, tree)
 

@@ -28,7 +28,8 @@ class System:
 
     name = ""
     tools = ()       # programs it needs
-    slow = False     # left out of a quick run, and takes part in one round of a full one
+    slow = False     # left out of a quick run
+    at_most = None   # rounds in which it takes part
     base = False     # what ratios refer to
     fuse = False     # served by a daemon
 
@@ -118,7 +119,7 @@ class Erofsfuse(System):
 class Wimmount(System):
     fuse = True
     name, tools, image_kind = "wimmount", ("wimmount", "wimcapture"), "wim"
-    slow = True
+    slow, at_most = True, 1
 
     def make(self, corpus, path):
         run("wimcapture", corpus.path, path, "--compress=none", "--unix-data", "--no-acls",
