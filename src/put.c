@@ -22,12 +22,10 @@ static int read_piece(int fd, uint64_t off, void *buf, size_t size)
 	return r == -EIO ? cim_fail(EIO, "it became shorter while it was read") : r;
 }
 
-/* Pieces of data between holes, hashed, to the place in the region. */
-static int put_pieces(struct cim_writer *w, int fd, uint64_t size, uint64_t at,
+/* Pieces of data between holes, from @done on, hashed, to the place in the region. */
+static int put_pieces(struct cim_writer *w, int fd, uint64_t done, uint64_t size, uint64_t at,
 		      struct cim_hash *hash, bool holes, void *buf, bool *ret_holes)
 {
-	uint64_t done = 0;
-
 	while (done < size) {
 		off_t data = holes ? lseek(fd, (off_t)done, SEEK_DATA) : (off_t)done;
 		off_t hole = (off_t)size;
@@ -141,11 +139,30 @@ static int put_consistent(struct cim_writer *w, int fd, uint64_t size, void *buf
 	return cim_region_end(w->region, at, size, &digest, ret);
 }
 
+/* The beginning of a file without holes, if its blocks can be shared: what then lies there is
+ * hashed. */
+static int share_blocks(struct cim_writer *w, int fd, uint64_t size, uint64_t at,
+			struct cim_hash *hash, void *buf, uint64_t *ret_done)
+{
+	uint64_t shared;
+	int r = 0;
+
+	cim_region_share(w->region, at, fd, size, &shared);
+	*ret_done = shared;
+	for (uint64_t done = 0, n; r == 0 && done < shared; done += n) {
+		n = MIN(shared - done, CIM_PUT_BUFFER);
+		r = cim_region_read_back(w->region, at, done, buf, (size_t)n);
+		if (r == 0)
+			cim_hash_add(hash, buf, (size_t)n);
+	}
+	return r;
+}
+
 static int put_large(struct cim_writer *w, int fd, uint64_t size, bool holes, void *buf,
 		     struct cim_stored *ret, bool *ret_holes)
 {
+	uint64_t at, done = 0;
 	struct stat st;
-	uint64_t at;
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
@@ -155,7 +172,10 @@ static int put_large(struct cim_writer *w, int fd, uint64_t size, bool holes, vo
 	bool hashed = !holes || size <= (uint64_t)st.st_blocks * 512 + CIM_HASHED_HOLES;
 	struct cim_hash *hash = hashed ? cim_hash_begin() : NULL;
 	struct cim_digest digest;
-	r = put_pieces(w, fd, size, at, hash, holes, buf, ret_holes);
+	if (!holes)
+		r = share_blocks(w, fd, size, at, hash, buf, &done);
+	if (r == 0)
+		r = put_pieces(w, fd, done, size, at, hash, holes, buf, ret_holes);
 	if (hash)
 		cim_hash_end(hash, &digest);
 	if (r < 0) {

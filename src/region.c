@@ -2,10 +2,12 @@
 #include "config.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "error.h"
 #include "region-private.h"
@@ -13,6 +15,9 @@
 
 #define WINDOW        (256 * 1024) /* bytes gathered before they are written, and allocated at once */
 #define COMPARE_CHUNK (64 * 1024)
+#ifndef BCACHEFS_MAGIC
+#define BCACHEFS_MAGIC 0xca451a4e /* <linux/magic.h> has none */
+#endif
 #define LARGE         (1u << 30) /* bytes of an object for which a file may be too small */
 
 /* ---- the files of a set ---- */
@@ -425,6 +430,44 @@ static bool find_written_in_base(struct cim_region_writer *rw, const struct cim_
 		if (is_shared(rw, *ret_off) && same_as_written(rw, *ret_off, at, size))
 			return true;
 	return false;
+}
+
+/* Whether a file's blocks can be shared; elsewhere the kernel would copy them, which is no gain. */
+static bool can_share(int in, int out)
+{
+	struct statfs from, to;
+
+	if (fstatfs(in, &from) < 0 || fstatfs(out, &to) < 0 ||
+	    memcmp(&from.f_fsid, &to.f_fsid, sizeof(to.f_fsid)) != 0)
+		return false;
+	return to.f_type == BTRFS_SUPER_MAGIC || to.f_type == XFS_SUPER_MAGIC ||
+	       to.f_type == BCACHEFS_MAGIC;
+}
+
+void cim_region_share(struct cim_region_writer *rw, uint64_t at, int fd, uint64_t size,
+		      uint64_t *ret_size)
+{
+	int region = rw->file[CIM_REGION_DATA].tmp.fd;
+	uint64_t done = 0, whole = size - size % CIM_DATA_ALIGN;
+
+	while (done < whole && can_share(fd, region)) {
+		loff_t in = (loff_t)done, out = (loff_t)(at + done);
+		ssize_t n = copy_file_range(fd, &in, region, &out, (size_t)(whole - done), 0);
+
+		/* What is wrong is met again by who reads and writes. */
+		if (n < CIM_DATA_ALIGN)
+			break;
+		done += (uint64_t)n - (uint64_t)n % CIM_DATA_ALIGN;
+	}
+	*ret_size = done;
+}
+
+int cim_region_read_back(struct cim_region_writer *rw, uint64_t at, uint64_t off, void *buf,
+			 size_t size)
+{
+	int r = cim_pread_full(rw->file[CIM_REGION_DATA].tmp.fd, buf, size, at + off);
+
+	return r < 0 ? cim_fail(-r, "cannot read the image's data back: %s", g_strerror(-r)) : 0;
 }
 
 int cim_region_end(struct cim_region_writer *rw, uint64_t at, uint64_t size,

@@ -76,6 +76,15 @@ int cim_region_put(struct cim_region_writer *rw, const void *data, size_t size,
 int cim_region_begin(struct cim_region_writer *rw, uint64_t size, uint64_t *ret_at);
 int cim_region_write(struct cim_region_writer *rw, uint64_t at, uint64_t off, const void *data,
 		     size_t size);
+/*
+ * Instead of writing from the beginning on: let the blocks of a file be the data's, too, where both
+ * are on a file system that can share them.  *ret_size: how many bytes; they are to be read back
+ * for the digest, as the file may change.  The rest, or all, is to be written.
+ */
+void cim_region_share(struct cim_region_writer *rw, uint64_t at, int fd, uint64_t size,
+		      uint64_t *ret_size);
+int cim_region_read_back(struct cim_region_writer *rw, uint64_t at, uint64_t off, void *buf,
+			 size_t size);
 int cim_region_end(struct cim_region_writer *rw, uint64_t at, uint64_t size,
 		   const struct cim_digest *digest, struct cim_stored *ret);
 void cim_region_abort(struct cim_region_writer *rw, uint64_t at, uint64_t size);

@@ -20,6 +20,8 @@ harmless='
 	closedir munmap rewinddir sigaction sigemptyset signal sysconf'
 # /proc/locks, to tell who holds a lock.
 harmless="$harmless fclose fgets fopen fopen64"
+# Which file system it is: where that cannot be told it is one that can do less.
+harmless="$harmless fstatfs fstatfs64"
 # Of the checker of images, which only reads.
 harmless="$harmless fstatat fstatat64 posix_fadvise posix_fadvise64"
 # GLib does no I/O in functions with other names than these; the one is of /proc.
