@@ -48,6 +48,16 @@ ok "cimfsd mounts a directory over itself, and returns when it is mounted" \
 	"$CIMFSD" "$d"
 ok "it answers then" answers "$d"
 is "a directory without images has the control file alone" "$(names "$d")" "control "
+pid=$(pgrep -f "^$CIMFSD $d\$")
+like "its process is there" "$pid" '^[0-9]+$'
+# ticks - of CPU time that it has had
+ticks()
+{
+	awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$pid/stat"
+}
+before=$(ticks)
+sleep 1
+ok "it takes no time while nobody asks for anything" test $(($(ticks) - before)) -lt 10
 like "before any request the state says so" "$(cat "$d/control")" '^writer: none$'
 is "the state has three keys" "$(cut -d: -f1 "$d/control" | tr '\n' ' ')" "writer last result "
 
