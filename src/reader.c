@@ -7,6 +7,7 @@
 
 #include "reader.h"
 
+#include <inttypes.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -197,7 +198,11 @@ int cim_file_readlink_at(const struct cim_image *img, const struct cim_entry *e,
 		return -EINVAL;
 	if (has_rp && !rp.target_is_data)
 		return (int)strlen(ret);
-	ssize_t n = cim_stream_read(img, &e->data, 0, ret, CIM_SYMLINK_MAX);
+	if (e->data.size > CIM_SYMLINK_MAX)
+		return cim_fail(CIM_ECORRUPT,
+				"the target of a symlink has %" PRIu64 " bytes; %d can be read",
+				e->data.size, CIM_SYMLINK_MAX);
+	ssize_t n = cim_stream_read(img, &e->data, 0, ret, e->data.size);
 	if (n < 0)
 		return (int)n;
 	ret[n] = '\0';
@@ -457,11 +462,14 @@ static int walk_step(struct walk *w, const char *part, size_t n, const char *res
 
 int cim_path_lookup(const struct cim_image *img, const char *path, bool follow, uint32_t *ret_id)
 {
-	struct walk w = { .img = img, .dirs = g_array_new(FALSE, FALSE, sizeof(uint32_t)) };
-	int r = strlen(path) > CIM_PATH_UNITS_MAX ? -ENAMETOOLONG : 0;
+	struct walk w = { .img = img };
+	int r = 0;
 
+	if (strlen(path) > CIM_PATH_UNITS_MAX)
+		return -ENAMETOOLONG;
 	/* Windows' separator is the caller's; in the target of a symlink it is part of a name. */
 	w.rest = g_strdelimit(g_strdup(path), "\\", '/');
+	w.dirs = g_array_new(FALSE, FALSE, sizeof(uint32_t));
 	g_array_append_val(w.dirs, img->fs.root_id);
 	while (r == 0) {
 		const char *part = w.rest + strspn(w.rest, "/");

@@ -1222,6 +1222,33 @@ START_TEST(stream_tables_are_read_with_and_without_their_length)
 END_TEST
 
 /* U+1F600 as code units, U+FFFD, U+E000 (private use): sorted as code units, and as code points. */
+/* Old WSL's symlinks have their target as data, which can be longer than any that Linux reads. */
+START_TEST(symlink_whose_target_is_too_long_is_an_error)
+{
+	const size_t sizes[] = { CIM_SYMLINK_MAX, CIM_SYMLINK_MAX + 1 };
+	char text[CIM_SYMLINK_MAX + 1], target[CIM_SYMLINK_MAX + 1];
+	const char reparse[] = "\14\0\x1D\0\0\xA0\4\0\0\0\1\0\0"; /* 12 bytes */
+	struct cim_entry e = { .reparse_tag = CIM_TAG_LX_SYMLINK, .parent_id = 1 };
+	struct builder b;
+
+	memset(text, 't', sizeof(text));
+	builder_begin(&b, 2, 96);
+	build_entry(&b, &(struct cim_entry){ 0 });
+	e.reparse_off = build(&b, reparse, sizeof(reparse));
+	e.data = (struct cim_stream){ .off = build(&b, text, sizes[_i]), .size = sizes[_i] };
+	struct name x = { unit_x, 1, build_entry(&b, &e), { 0 } };
+	build_root(&b, &x, 1);
+	struct cim_image *img = builder_end(&b);
+	ck_assert_int_eq(cim_file_readlink(img, image_find(img, "x"), target),
+			 _i == 0 ? CIM_SYMLINK_MAX : -CIM_ECORRUPT);
+	if (_i == 0)
+		ck_assert_uint_eq(image_attr(img, "x").size, CIM_SYMLINK_MAX);
+	else
+		ck_assert_str_ne(cim_reason(), "");
+	cim_image_unref(img);
+}
+END_TEST
+
 static const uint16_t unit_emoji[] = { 0xD83D, 0xDE00 }, unit_fffd[] = { 0xFFFD },
 		      unit_pua[] = { 0xE000 }, unit_low[] = { 0xDC00 };
 
@@ -1445,6 +1472,7 @@ static void add_built_tests(TCase *tc)
 	tcase_add_test(tc, pe_image_whose_data_wraps_around_is_an_error);
 	tcase_add_test(tc, pe_image_with_mappings_out_of_order_ends);
 	tcase_add_loop_test(tc, stream_tables_are_read_with_and_without_their_length, 0, 2);
+	tcase_add_loop_test(tc, symlink_whose_target_is_too_long_is_an_error, 0, 2);
 	tcase_add_loop_test(tc, names_are_found_in_either_order, 0, 2);
 	tcase_add_test(tc, name_that_is_no_utf16_is_shown_and_found);
 	tcase_add_test(tc, names_with_a_slash_are_not_listed);
