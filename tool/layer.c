@@ -449,9 +449,11 @@ static void add_base64(GString *records, const char *key, const void *bytes, siz
 	pax_add(records, key, text, strlen(text));
 }
 
-/* One by one for others, and as a whole where that says less than there is. */
+/* One by one for others, and as a whole where that says less than there is: a record's key counts
+ * once. */
 static void add_eas(const struct cim_winmeta *m, GString *records)
 {
+	g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	struct cim_ea_list again = { 0 };
 	struct cim_ea_iter it;
 	struct cim_ea ea;
@@ -462,7 +464,8 @@ static void add_eas(const struct cim_winmeta *m, GString *records)
 		g_autofree char *name = g_strndup(ea.name, ea.name_size);
 		g_autofree char *key = g_strconcat(XATTR, name, NULL);
 
-		if (strlen(name) != ea.name_size || strchr(name, '=')) {
+		if (strlen(name) != ea.name_size || strchr(name, '=') ||
+		    !g_hash_table_add(seen, g_strdup(name))) {
 			exact = false;
 			continue;
 		}
@@ -485,7 +488,8 @@ static void add_reparse(const struct cim_winmeta *m, GString *records, GString *
 	bool is_junction = tag == CIM_TAG_MOUNT_POINT;
 	int n = 0;
 
-	if ((is_junction || tag == CIM_TAG_SYMLINK) &&
+	/* Without a link in the tar nothing could be made of it again. */
+	if (link && (is_junction || tag == CIM_TAG_SYMLINK) &&
 	    cim_reparse_check(m->reparse, m->reparse_size) == 0) {
 		g_autoptr(GString) name = g_string_new(NULL);
 

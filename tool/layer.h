@@ -69,7 +69,8 @@ bool layer_needs_records(const struct cim_image *img, const struct cim_entry *e,
 
 /**
  * layer_add_records - what layer_parse() reads, for a file of an image
- * @link: what the tar says a symlink leads to; set to what Windows shows of it where it is Windows'
+ * @link: what the tar says a symlink leads to; set to what Windows shows of it where it is Windows';
+ * NULL: the file is no symlink in the tar, whatever its reparse buffer is
  */
 void layer_add_records(const struct cim_winmeta *m, GString *records, GString *link);
 

@@ -380,7 +380,8 @@ static int read_file(struct tar_export *x, uint32_t id, struct file *f)
 	f->has_records = wants_records(x, f);
 	if (f->has_records) {
 		add_creation(f);
-		layer_add_records(&f->windows, f->records, f->link);
+		layer_add_records(&f->windows, f->records,
+				  f->tar.type == TAR_SYMLINK ? f->link : NULL);
 	}
 	add_xattrs(x, f);
 	f->tar.link = f->link->str;
