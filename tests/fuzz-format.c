@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include <glib.h>
 #include <string.h>
 
 #include "error.h"
@@ -113,11 +114,24 @@ static void run_fixed(const uint8_t *p, size_t n)
 			   n);
 }
 
+/* A GUID in a file's name is written as it was read. */
+static void run_name(const uint8_t *p, size_t n)
+{
+	g_autofree char *text = g_strndup((const char *)p, n);
+	char again[CIM_GUID_TEXT];
+	struct cim_guid guid;
+
+	if (!cim_guid_parse(text, &guid))
+		return;
+	cim_guid_format(&guid, again);
+	fuzz_check(g_str_has_prefix(text, again));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (size < 1)
 		return 0;
-	switch (data[0] % 5) {
+	switch (data[0] % 6) {
 	case 0:
 		run_headers(data + 1, size - 1);
 		break;
@@ -130,8 +144,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case 3:
 		run_links(data + 1, size - 1, CIM_LINK_STREAM);
 		break;
-	default:
+	case 4:
 		run_fixed(data + 1, size - 1);
+		break;
+	default:
+		run_name(data + 1, size - 1);
 	}
 	return 0;
 }
@@ -165,6 +182,13 @@ void fuzz_seeds(fuzz_emit_fn emit)
 	struct cim_pe_disk pe = { .data_off = cim_put64(64),
 				  .data_size = cim_put64(1024),
 				  .n_mappings = cim_put16(1) };
+	static const char *const names[] = {
+		"01234567-89ab-cdef-0123-456789abcdef_0", "0123456g-89ab-cdef-0123-456789abcdef",
+		"01234567-89aB-cdef-0123-456789abcdef",   "01234567-89ab-cde/-0123-456789abcdef",
+		"01234567-89ab-cdef-01:3-456789abcdef",   "01234567.89ab-cdef-0123-456789abcdef",
+		"01234567-89ab.cdef-0123-456789abcdef",   "01234567-89ab-cdef.0123-456789abcdef",
+		"01234567-89ab-cdef-0123.456789abcdef",   "01234567-89ab-cdef-0123-456789abcde",
+	};
 	uint8_t links[64] = { 0 };
 
 	cim_set_encode(&image.own, &(struct cim_set){ .n_regions = 3 });
@@ -192,4 +216,6 @@ void fuzz_seeds(fuzz_emit_fn emit)
 	cim_table_encode(&table, &t);
 	emit_as(emit, 4, &table, sizeof(table));
 	emit_as(emit, 4, &pe, sizeof(pe));
+	for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
+		emit_as(emit, 5, names[i], strlen(names[i]));
 }

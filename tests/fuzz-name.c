@@ -10,6 +10,20 @@
 #include "name.h"
 #include "upcase.h"
 
+/* What is the plain form of a stored name is that of the units it stands for. */
+static void check_plain(const char *bytes, size_t n)
+{
+	uint16_t units[CIM_NAME_BYTES];
+	char back[3 * CIM_NAME_BYTES];
+	int n_units = cim_name_plain_encode(bytes, n, units);
+
+	fuzz_check(n_units == -EILSEQ || (n_units >= 0 && (size_t)n_units <= n));
+	if (n_units < 0)
+		return;
+	fuzz_check(cim_name_plain(units, (size_t)n_units, back) == n);
+	fuzz_check(n == 0 || memcmp(back, bytes, n) == 0);
+}
+
 /* Any bytes can be stored, and come back. */
 static void check_bytes(const char *bytes, size_t n)
 {
@@ -20,6 +34,9 @@ static void check_bytes(const char *bytes, size_t n)
 	fuzz_check(n_units <= n);
 	fuzz_check(cim_name_decode(units, n_units, back) == n);
 	fuzz_check(n == 0 || memcmp(back, bytes, n) == 0);
+	check_plain(bytes, n);
+	if (cim_name_valid_windows(bytes, n) == 0)
+		fuzz_check(n > 0 && !memchr(bytes, ':', n) && !memchr(bytes, '\\', n));
 	if (cim_name_valid_linux(bytes, n) < 0)
 		return;
 	fuzz_check(n_units > 0 && n_units <= CIM_NAME_UNITS);
@@ -97,6 +114,26 @@ void fuzz_seeds(fuzz_emit_fn emit)
 		"\357\277\277",
 		"\xF4\x90\x80\x80",
 		"\xE0\x80\x80",
+		"con",
+		"NUL .txt",
+		"aux.tar.gz",
+		"prn  ",
+		"cox",
+		"com",
+		"com1",
+		"LPT9.log",
+		"lpt0",
+		"come",
+		"com\xC2\xB9",
+		"com\xC2\xB2.x",
+		"lpt\xC2\xB3",
+		"lpt\xC2\xB4",
+		"com\xC3\xB2",
+		"comet",
+		"dot.",
+		"space ",
+		".hidden",
+		" ",
 	};
 	static const uint8_t units[] = { 'A', 0,    0,    0xD8, 0,    0xDC, '/',
 					 0,   0x3A, 0xF0, 0xFF, 0xDF, 0,    0 };
@@ -113,4 +150,11 @@ void fuzz_seeds(fuzz_emit_fn emit)
 	for (size_t i = 0; i < sizeof(longest); i += 3)
 		memcpy(longest + i, "\355\240\200", 3);
 	emit(longest, sizeof(longest));
+	/* Over 255 bytes, in two spellings: the plain one fits, the other does not. */
+	for (size_t i = 0; i < sizeof(longest); i += 3)
+		memcpy(longest + i, "\357\200\272", 3);
+	emit(longest, sizeof(longest));
+	emit(longest, 258);
+	longest[257] = '\377';
+	emit(longest, 258);
 }

@@ -19,26 +19,66 @@ static int fd = -1;
 static struct cim_set set = { .n_regions = 1 };
 static uint64_t fs_off;
 
+#define HOLE (64 * 1024) /* whole blocks on any file system */
+
+/* A file with a hole that its region file has as well, between two runs of data and at the end. */
+static uint32_t build_sparse(struct builder *b)
+{
+	g_autofree uint8_t *data = g_malloc0(4 * HOLE);
+	struct cim_entry e = { .flags = CIM_FLAG_SPARSE, .data.size = 4 * HOLE, .parent_id = 1 };
+
+	data[0] = data[2 * HOLE] = 'x';
+	e.data.off = build(b, data, e.data.size);
+	return build_entry(b, &e);
+}
+
+/* The region file, with holes where it has zeros. */
+static void fill_sparse(int region, const uint8_t *data, size_t size)
+{
+	static const uint8_t zeros[4096];
+
+	fuzz_check(ftruncate(region, (off_t)size) == 0);
+	for (size_t at = 0, n; at < size; at += n) {
+		n = MIN(sizeof(zeros), size - at);
+		if (memcmp(data + at, zeros, n) != 0)
+			fuzz_check(cim_pwrite_full(region, data + at, n, (off_t)at) == 0);
+	}
+}
+
 static void make_files(void)
 {
-	static const uint16_t x[] = { 'x' };
-	struct name name = { .units = x, .n_units = 1 };
+	static const uint16_t x[] = { 'x' }, y[] = { 'y' };
+	struct name name[] = { { .units = x, .n_units = 1 }, { .units = y, .n_units = 1 } };
 	char region[CIM_FILE_NAME];
 	struct builder b;
 
 	builder_begin(&b, 2, CIM_ENTRY_SIZE);
 	build_entry(&b, &(struct cim_entry){ 0 });
-	name.id = build_text(&b, "x");
-	build_root(&b, &name, 1);
+	name[0].id = build_text(&b, "x");
+	name[1].id = build_sparse(&b);
+	build_root(&b, name, 2);
 	fs_off = builder_finish(&b);
 	set.guid = b.guid;
 
 	fuzz_dir_make();
 	cim_region_name(&set.guid, 0, region);
 	cim_autofd region_fd = fuzz_file_make(region);
-	fuzz_file_fill(region_fd, b.region->data, b.region->len);
+	fill_sparse(region_fd, b.region->data, b.region->len);
 	builder_clear(&b);
 	fd = fuzz_file_make(IMAGE);
+}
+
+/* Whose region sets a delete relies on can be opened; what can be opened has them. */
+static void check_examined(int opened, const struct cim_set *sets, uint32_t n)
+{
+	g_autofree struct cim_set *examined = NULL;
+	uint32_t n_examined;
+	int r = cim_image_examine(fuzz_store, IMAGE, &examined, &n_examined);
+
+	fuzz_check(r == 0 || r == -CIM_ECORRUPT || r == -CIM_EFORMAT || r == -CIM_EVERSION);
+	fuzz_check((r == 0) == (opened == 0));
+	if (r == 0)
+		fuzz_check(n == n_examined && memcmp(sets, examined, n * sizeof(*sets)) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -46,7 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct walk w = { .files = 8, .depth = 2 };
 	g_autofree struct cim_set *sets = NULL;
 	struct cim_image *img;
-	uint32_t n;
+	uint32_t n = 0;
 
 	if (fd < 0)
 		make_files();
@@ -57,8 +97,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	fuzz_check(r == 0 || r == -CIM_ECORRUPT || r == -CIM_EFORMAT || r == -CIM_EVERSION);
 	fuzz_check(r != 0 || (is_image && listed == 0 && n > 0));
+	check_examined(r, sets, n);
 	if (r < 0)
 		return 0;
+	fuzz_check(cim_image_check_files(img) == 0);
 	walk_file(&w, img, img->fs.root_id);
 	(void)cim_image_is_case_sensitive(img);
 	cim_image_unref(cim_image_ref(img));
