@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Making images of a tree, and making a slightly different one of each: time, CPU, memory, bytes."""
+"""Making images of a tree, and a slightly different one of each: time, CPU, memory, bytes."""
 
 import os
 import shutil
@@ -115,12 +115,12 @@ class Wim(Maker):
     name, tools = "wimlib", ("wimcapture", "wimupdate")
 
     def make(self, tree):
-        return Cost(self.bench, ["wimcapture", tree, self.path("i.wim"), "--compress=none", "--unix-data",
-                     "--no-acls"])
+        return Cost(self.bench, ["wimcapture", tree, self.path("i.wim"), "--compress=none",
+                                 "--unix-data", "--no-acls"])
 
     def fork(self, tree, extra):
-        return Cost(self.bench, ["wimupdate", self.path("i.wim"), "1", f"--command=add {extra} /extra",
-                     "--unix-data"])
+        return Cost(self.bench, ["wimupdate", self.path("i.wim"), "1",
+                                 f"--command=add {extra} /extra", "--unix-data"])
 
 
 class Ostree(Maker):
@@ -130,7 +130,8 @@ class Ostree(Maker):
     def make(self, tree):
         repo = self.path("repo")
         run("ostree", "init", "--mode=bare-user", f"--repo={repo}")
-        return Cost(self.bench, ["ostree", "commit", f"--repo={repo}", "-b", "a", f"--tree=dir={tree}"])
+        return Cost(self.bench, ["ostree", "commit", f"--repo={repo}", "-b", "a",
+                                 f"--tree=dir={tree}"])
 
     def fork(self, tree, extra):
         return Cost(self.bench, ["ostree", "commit", f"--repo={self.path('repo')}", "-b", "b",
@@ -145,7 +146,8 @@ class Reflink(Maker):
         return Cost(self.bench, ["cp", "-a", "--reflink=always", tree, self.path("tree")])
 
     def fork(self, tree, extra):
-        return Cost(self.bench, ["cp", "-a", "--reflink=always", self.path("tree"), self.path("fork")])
+        return Cost(self.bench, ["cp", "-a", "--reflink=always", self.path("tree"),
+                                 self.path("fork")])
 
 
 class Overlayfs(Maker):
@@ -170,8 +172,8 @@ class CimfsImport(Maker):
         return Cost(self.bench, [self.bench.cimfs, "import", "--quiet", self.out, "a.cim", tree])
 
     def fork(self, tree, extra):
-        return Cost(self.bench, [self.bench.cimfs, "import", "--quiet", "--from=a.cim", self.out, "b.cim",
-                     extra])
+        return Cost(self.bench, [self.bench.cimfs, "import", "--quiet", "--from=a.cim", self.out,
+                                 "b.cim", extra])
 
 
 class Daemon:

@@ -23,7 +23,8 @@ def _part(results, name):
         return marked_down(targets.table(targets.compute(results)))
     for table in results.tables:
         if table.title == name and table.rows:
-            return f"{table.heading()[0].upper()}{table.heading()[1:]}.\n\n{marked_down(table.lines())}"
+            head = table.heading()
+            return f"{head[0].upper()}{head[1:]}.\n\n{marked_down(table.lines())}"
     return None
 
 

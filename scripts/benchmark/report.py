@@ -28,7 +28,7 @@ class Table:
         self.figure[row].setdefault(system, []).append(value)
 
     def ratio(self, row, system):
-        """Median over the rounds of the ratio in the same round: noise that comes to both cancels."""
+        """Median over the rounds of the ratio in the same round: what comes to both cancels."""
         all_rounds = ratios(self.figure[row].get(system), self.figure[row].get(self.base))
         return statistics.median(all_rounds) if all_rounds else None
 
@@ -42,7 +42,8 @@ class Table:
 
     def heading(self):
         return (f"{self.title}: median [minimum]"
-                + (f" (median of the ratios to {self.base} in the same round)" if self.base else ""))
+                + (f" (median of the ratios to {self.base} in the same round)"
+                   if self.base else ""))
 
     def lines(self):
         """The cells of each line, the heads first."""
@@ -71,6 +72,7 @@ class Results:
 
     def __init__(self, facts):
         self.facts, self.tables = facts, []
+        self.failed = []  # sections that ended early
 
     def table(self, title, base):
         self.tables.append(Table(title, base))
@@ -124,7 +126,8 @@ def load(path):
     results = Results(kept["facts"])
     tables = {t["title"]: results.table(t["title"], t["base"]) for t in kept["tables"]}
     for row in kept["rows"]:
+        key = (row["workload"], row["state"], row["unit"])
         for system, values in row["values"].items():
             for value in values:
-                tables[row["table"]].add((row["workload"], row["state"], row["unit"]), system, value)
+                tables[row["table"]].add(key, system, value)
     return results

@@ -148,8 +148,8 @@ def _import(results):
 
 
 def _copy(results):
-    return [_beside(results, "cp -a of 10,000 files into writer/", ("cp", "warm"), "writer/", "disk",
-                    3)]
+    return [_beside(results, "cp -a of 10,000 files into writer/", ("cp", "warm"), "writer/",
+                    "disk", 3)]
 
 
 def _fork(results):
@@ -159,7 +159,8 @@ def _fork(results):
         for tree, kib in (("usr", 1024), ("million", 2048)):
             lines += [_absolute(results, target, (f"fork-beside-fsync-{tree}", "warm"), system, 10,
                                 "ms"),
-                      _absolute(results, target, (f"fork-bytes-{tree}", "warm"), system, kib, "KiB")]
+                      _absolute(results, target, (f"fork-bytes-{tree}", "warm"), system, kib,
+                                "KiB")]
         lines.append(_million_beside_usr(results, target, "fork-beside-fsync", system))
     return lines
 

@@ -41,7 +41,8 @@ class Workspace:
             os.mkdir(d)
         self.probe = os.path.join(self.tmp, "probe")
         self.shim = os.path.join(self.tmp, "synctime.so")
-        subprocess.run(["cc", "-O2", "-o", self.probe, os.path.join(sources, "probe.c")], check=True)
+        subprocess.run(["cc", "-O2", "-o", self.probe, os.path.join(sources, "probe.c")],
+                       check=True)
         subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", self.shim,
                         os.path.join(sources, "synctime.c"), "-ldl", "-pthread"], check=True)
 
