@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -134,16 +135,11 @@ static void block_signals(sigset_t *ret_before)
 
 static void wait_for_end(struct loop *l, const sigset_t *signals)
 {
-	struct epoll_event event, over = { .events = EPOLLIN };
-	int epoll = epoll_create1(EPOLL_CLOEXEC);
+	struct pollfd over = { .fd = l->over, .events = POLLIN };
 
-	if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, l->over, &over) < 0)
-		end(l, -errno);
 	while (!fuse_session_exited(l->fuse))
-		(void)epoll_pwait(epoll, &event, 1, -1, signals);
+		(void)ppoll(&over, 1, NULL, signals);
 	end(l, 0);
-	if (epoll >= 0)
-		(void)close(epoll);
 }
 
 int cim_loop(struct fuse_session *fuse, unsigned int n_threads)

@@ -302,7 +302,7 @@ stop_cimfsd "$m"
 for ((i = 0; i < 20; i++)); do
 	cp "$d/base.cim" "$d/copy-$i.cim"
 done
-for limit in 10 14 64; do
+for limit in 14 18 64; do
 	desc="$limit descriptors"
 	(
 		ulimit -n "$limit"
