@@ -243,7 +243,14 @@ int cim_store_is_image(struct cim_store *store, const char *name)
 	int r = cim_open_regular(store->dirfd, name, &fd);
 	if (r == -EMFILE || r == -ENFILE || r == -ENOMEM)
 		return r;
-	return r == 0 && cim_pread_full(fd, &header, sizeof(header), 0) == 0 &&
+	if (r == -ENOENT || r == -EACCES || r == -EPERM || r == -ELOOP || r == -ENXIO ||
+	    r == -CIM_ECORRUPT)
+		return 0;
+	/* What the disk does not give may be an image; who opens it learns why it cannot be read. */
+	ssize_t n = r < 0 ? -1 : pread(fd, &header, sizeof(header), 0);
+	if (n < 0)
+		return 1;
+	return (size_t)n == sizeof(header) &&
 	       memcmp(header.magic, CIM_MAGIC, sizeof(header.magic)) == 0 &&
 	       header.type == CIM_FILE_IMAGE;
 }

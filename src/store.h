@@ -104,8 +104,8 @@ int cim_store_probe(struct cim_store *store, const char *name);
 /**
  * cim_store_is_image - whether a file of the directory is an image, by its header
  *
- * A damaged image is one; a file with another magic, a link or a FIFO is not, nor one that may not
- * be read.
+ * A damaged image is one, and a file that the disk does not give may be; a file with another magic,
+ * a link or a FIFO is not, nor one that may not be read.
  *
  * Returns 1 or 0; -EMFILE, -ENFILE, -ENOMEM: it cannot be told now.
  */

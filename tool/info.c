@@ -25,6 +25,7 @@ struct set_use {
 	guint n_files;
 	uint64_t size; /* bytes on disk, of its region and object ID files */
 	bool complete; /* all of its region files are there */
+	int error;     /* why not all that it takes is known; errno, 0: it is */
 };
 
 struct record {
@@ -69,8 +70,11 @@ static void add_file(const struct cim_store *store, const char *name, struct set
 {
 	struct stat st;
 
-	if (fstatat(store->dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fstatat(store->dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		if (errno != ENOENT)
+			use->error = errno;
 		return;
+	}
 	use->n_files++;
 	use->size += (uint64_t)st.st_blocks * 512;
 }
@@ -92,7 +96,7 @@ static struct set_use *measure_set(const struct cim_image *img, uint32_t i)
 	return use;
 }
 
-static void add_sets(GHashTable *sets, const struct record *record)
+static void add_sets(GHashTable *sets, struct record *record)
 {
 	const struct cim_image *img = record->img;
 
@@ -104,6 +108,9 @@ static void add_sets(GHashTable *sets, const struct record *record)
 			g_hash_table_insert(
 				sets, g_memdup2(&img->sets[i].guid, sizeof(struct cim_guid)), use);
 		}
+		if (use->error && !record->error)
+			record->error = g_strdup_printf("its region files: %s",
+							g_strerror(use->error));
 		use->n_images++;
 		if (i == img->n_sets - 1)
 			use->made_by = record->name;
