@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Each function of a header is used by some tests and not by others. */
 #define TEST_HELPER static inline __attribute__((unused))
@@ -34,6 +35,18 @@ static inline int test_run(Suite *suite)
 	int failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
 	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/** exact_copy - bytes in a heap block of exactly their size, so that a sanitizer sees a read past
+ * their end; free() */
+TEST_HELPER void *exact_copy(const void *bytes, size_t size)
+{
+	void *copy = malloc(size ? size : 1);
+
+	ck_assert_ptr_nonnull(copy);
+	if (size)
+		memcpy(copy, bytes, size);
+	return copy;
 }
 #endif
 

@@ -53,15 +53,6 @@ static size_t put_acl(const char *text, uint8_t blob[BLOB_MAX])
 	return size;
 }
 
-static void *exact_copy(const void *bytes, size_t size)
-{
-	void *copy = malloc(size ? size : 1);
-
-	ck_assert_ptr_nonnull(copy);
-	memcpy(copy, bytes, size);
-	return copy;
-}
-
 static int check(const uint8_t *blob, size_t size)
 {
 	uint8_t *copy = exact_copy(blob, size);

@@ -18,16 +18,6 @@
 
 #define N_ROWS(table) (sizeof(table) / sizeof((table)[0]))
 
-static void *exact_copy(const void *bytes, size_t size)
-{
-	void *copy = malloc(size ? size : 1);
-
-	ck_assert_ptr_nonnull(copy);
-	if (size)
-		memcpy(copy, bytes, size);
-	return copy;
-}
-
 /* Where bytes go that are only to be touched. */
 static volatile uint8_t sink;
 

@@ -21,16 +21,6 @@
 static const struct cim_guid sample_guid = { { 0x33, 0x22, 0x11, 0x00, 0x55, 0x44, 0x77, 0x66, 0x88,
 					       0x99, 0xAA, 0xBB, 0xCC, 0xDD, 0xEE, 0xFF } };
 
-static void *exact_copy(const void *bytes, size_t size)
-{
-	void *copy = malloc(size ? size : 1);
-
-	ck_assert_ptr_nonnull(copy);
-	if (size)
-		memcpy(copy, bytes, size);
-	return copy;
-}
-
 /* ---- the three kinds of header ---- */
 
 static struct cim_image_disk image_header(void)

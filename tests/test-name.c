@@ -33,15 +33,6 @@ struct units {
 		}                                        \
 	}
 
-static void *exact_copy(const void *from, size_t size)
-{
-	void *copy = malloc(size ? size : 1);
-
-	ck_assert_ptr_nonnull(copy);
-	memcpy(copy, from, size);
-	return copy;
-}
-
 /* Linux names and what E() makes of them. */
 static const struct {
 	const char *bytes;

@@ -24,13 +24,10 @@
 /* Also that the answer is the same for who does not want the target. */
 static int parse(const void *buf, size_t size, uint32_t tag, struct cim_reparse *ret, char *target)
 {
-	uint8_t *copy = malloc(size ? size : 1);
+	uint8_t *copy = exact_copy(buf, size);
 	struct cim_reparse without_target;
-
-	ck_assert_ptr_nonnull(copy);
-	if (size)
-		memcpy(copy, buf, size);
 	int r = cim_reparse_parse(copy, size, tag, ret, target);
+
 	ck_assert_int_eq(cim_reparse_parse(copy, size, tag, &without_target, NULL), r);
 	free(copy);
 	return r;
