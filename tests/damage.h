@@ -74,6 +74,9 @@ TEST_HELPER void damage64(uint64_t off, uint64_t value)
 	damage(off, &v, sizeof(v));
 }
 
+/* Where a field lies in the entry of a file. */
+#define FIELD(name) offsetof(struct cim_entry_disk, name)
+
 /* Where the entry of a file lies. */
 TEST_HELPER uint64_t entry_off(const struct cim_image *img, const char *path)
 {
