@@ -9,6 +9,10 @@
  * N forks of one size that leaves less than 8 sets for each power of 8 in N, and each byte is
  * copied as often as there are such powers.  The images before keep their sets.
  *
+ * Each file that has something in those sets gets a node, of some 400 bytes.  So it is not bytes
+ * alone that set the limit: only as many of the newest sets are merged as have no more than
+ * FILES_MAX files among them.
+ *
  * Only what lies in those sets can refer to them: a set does not change when later ones are made.
  */
 #include "config.h"
@@ -16,10 +20,11 @@
 #include "error.h"
 #include "node.h"
 
-#define FAN      8u                    /* sets of a size that are made one */
-#define SET_MAX  (64ull * 1024 * 1024) /* bytes; a larger set is never copied */
-#define SMALLEST 17                    /* log2 of bytes: up to there all are of one level */
-#define LEVELS   5                     /* … and SET_MAX is of the last */
+#define FAN       8u                    /* sets of a size that are made one */
+#define SET_MAX   (64ull * 1024 * 1024) /* bytes; a larger set is never copied */
+#define SMALLEST  17                    /* log2 of bytes: up to there all are of one level */
+#define LEVELS    5                     /* … and SET_MAX is of the last */
+#define FILES_MAX 16384u /* files of the sets that are made one: less than 10 MiB of memory */
 
 static void keep(struct cim_writer *w, uint32_t n_sets)
 {
@@ -36,20 +41,28 @@ void cim_chain_keep_all(struct cim_writer *w)
 		keep(w, w->base->n_sets);
 }
 
-/* The power of 8 that a set's size is of; -1 for one that stays: too large, or none of ours. */
-static int level(const struct cim_writer *w, uint32_t i)
+/* Bytes of a set; 0 for one that is not of our kind, or not all there. */
+static uint64_t set_size(const struct cim_writer *w, uint32_t i)
 {
 	const struct cim_regions *regions = w->base->regions[i];
 	uint64_t size = 0;
 
 	if (regions->n != CIM_SET_REGIONS)
-		return -1;
+		return 0;
 	for (uint32_t k = 0; k < regions->n; k++) {
 		if (regions->region[k].size == 0)
-			return -1;
+			return 0;
 		size += regions->region[k].size;
 	}
-	if (size > SET_MAX)
+	return size;
+}
+
+/* The power of 8 that a set's size is of; -1 for one that stays: too large, or none of ours. */
+static int level(const struct cim_writer *w, uint32_t i)
+{
+	uint64_t size = set_size(w, i);
+
+	if (size == 0 || size > SET_MAX)
 		return -1;
 	unsigned int log2 = g_bit_storage((gulong)size);
 	return log2 <= SMALLEST ? 0 : (int)(log2 - SMALLEST + 2) / 3; /* three bits a power of 8 */
@@ -58,35 +71,92 @@ static int level(const struct cim_writer *w, uint32_t i)
 /*
  * How many of the newest sets are of a level or below it; 0 if they are too few to be merged, or if
  * most are so much smaller that the larger ones would be copied for nothing.
+ * @n_files: for each set the files that it and no newer one has something of, or NULL: not counted
  */
-static uint32_t mergeable(const struct cim_writer *w, int highest)
+static uint32_t mergeable(const struct cim_writer *w, int highest, const uint32_t *n_files)
 {
 	uint32_t n = 0, n_highest = 0;
+	uint64_t files = 0;
 
 	for (uint32_t i = w->base->n_sets; i-- > 0; n++) {
 		int l = level(w, i);
 
-		if (l < 0 || l > highest)
+		files += n_files ? n_files[i] : 0;
+		if (l < 0 || l > highest || files > FILES_MAX)
 			break;
 		n_highest += l == highest;
 	}
 	return n >= FAN && n_highest >= FAN / 2 ? n : 0;
 }
 
-static uint32_t plan(const struct cim_writer *w)
+/* The same for the highest level that has any. */
+static uint32_t most_mergeable(const struct cim_writer *w, const uint32_t *n_files)
 {
 	uint32_t n = 0;
 
 	for (int highest = LEVELS - 1; n == 0 && highest >= 0; highest--)
-		n = mergeable(w, highest);
-	return w->base->n_sets - n;
+		n = mergeable(w, highest, n_files);
+	return n;
 }
 
-bool cim_chain_entry_gone(const struct cim_writer *w, const struct cim_entry *e)
+/* The highest region offset of an entry: if that is not in a set that goes, none is. */
+static uint64_t newest_off(const struct cim_entry *e)
 {
-	return cim_chain_gone(w, e->data.off) || cim_chain_gone(w, e->sd_off) ||
-	       cim_chain_gone(w, e->ea_off) || cim_chain_gone(w, e->reparse_off) ||
-	       cim_chain_gone(w, e->streams_off);
+	uint64_t newest = MAX(e->data.off, e->sd_off);
+
+	newest = MAX(newest, MAX(e->ea_off, e->reparse_off));
+	return MAX(newest, e->streams_off);
+}
+
+/*
+ * Count the files of the newest @n sets, all of CIM_SET_REGIONS files, by the newest that has
+ * something of each.  Reads only the file tables in those sets, as older tables know nothing of
+ * them; and ends where the newest FAN have too many for any merge, which is soon.
+ * Returns false if there are more bytes of tables than the sets have: a lie that has no end.
+ */
+static bool count_files(const struct cim_writer *w, uint32_t n, uint32_t *n_files)
+{
+	const struct cim_image *base = w->base;
+	uint32_t first = base->n_region_files - n * CIM_SET_REGIONS, n_newest = 0;
+	uint64_t left = 0;
+	struct cim_table t;
+	struct cim_entry e;
+
+	for (uint32_t i = base->n_sets - n; i < base->n_sets; i++)
+		left += set_size(w, i);
+	for (uint32_t i = 0; i < base->fs.n_tables && n_newest <= FILES_MAX; i++) {
+		/* What cannot be read keeps its set, as merging will find. */
+		if (cim_image_table(base, i, &t) < 0 || cim_off_region(t.off) < first)
+			continue;
+		if ((uint64_t)t.n_entries * t.entry_size > left)
+			return false;
+		left -= (uint64_t)t.n_entries * t.entry_size;
+		for (uint32_t k = 0; k < t.n_entries; k++) {
+			if (cim_image_entry(base, i * CIM_TABLE_ENTRIES + k + 1, &e) < 0)
+				continue;
+			uint64_t off = newest_off(&e);
+			uint32_t region = cim_off_region(off);
+			if (off == 0 || region < first || region >= base->n_region_files)
+				continue;
+			uint32_t back = (base->n_region_files - 1 - region) / CIM_SET_REGIONS;
+			n_files[base->n_sets - 1 - back]++;
+			n_newest += back < FAN;
+		}
+	}
+	return true;
+}
+
+/* How many sets the new image lists.  Files are counted only when sets are few enough in bytes. */
+static uint32_t plan(const struct cim_writer *w)
+{
+	uint32_t n = most_mergeable(w, NULL);
+
+	if (n > 0) {
+		g_autofree uint32_t *n_files = g_new0(uint32_t, w->base->n_sets);
+
+		n = count_files(w, n, n_files) ? most_mergeable(w, n_files) : 0;
+	}
+	return w->base->n_sets - n;
 }
 
 /* A node for each file of a table in a set that goes whose entry has to change. */
@@ -106,7 +176,7 @@ static int note_files(struct cim_writer *w, uint32_t index)
 		uint32_t id = index * CIM_TABLE_ENTRIES + i + 1;
 
 		r = cim_image_entry(w->base, id, &e);
-		if (r < 0 || !cim_chain_entry_gone(w, &e))
+		if (r < 0 || !cim_chain_gone(w, newest_off(&e)))
 			continue;
 		r = cim_node_get(w, id, &node);
 		/* Of a deleted file the table keeps nothing, unless it may have names that nobody

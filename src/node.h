@@ -402,9 +402,6 @@ static inline bool cim_chain_gone(const struct cim_writer *w, uint64_t off)
 	return off && cim_off_region(off) >= w->first_gone;
 }
 
-/** cim_chain_entry_gone - whether anything of an entry of the base does */
-bool cim_chain_entry_gone(const struct cim_writer *w, const struct cim_entry *e);
-
 /* ---- encoding (encode.c) ---- */
 
 /** cim_encode - write all metadata of the tree; the region offset of the filesystem object */
