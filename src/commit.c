@@ -224,6 +224,8 @@ int cim_writer_commit(struct cim_writer *w)
 	if (r < 0 && may_retry(r)) {
 		cim_tmpfile_close(w->lock_fd, &image);
 		cim_region_unseal(w->region);
+		/* What is stored until it is tried again may be found in all sets. */
+		cim_chain_keep_all(w);
 		return cim_advise_full(r);
 	}
 	if (r == 0)

@@ -197,6 +197,12 @@ int cim_garbage_sweep(struct cim_store *store)
 	return MIN(r, 0);
 }
 
+/*
+ * This reads the header of every image of the directory.  It cannot be avoided: any fork of what was
+ * replaced lists its sets, made by whomever and whenever, and nothing but the images says which do.
+ * It is done by one commit in as many as it takes to merge sets, when the new image is there
+ * already.
+ */
 void cim_garbage_remove_replaced(struct cim_store *store, int dirfd, const char *mark,
 				 const struct cim_set *sets, uint32_t n)
 {

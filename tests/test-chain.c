@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include "commit.h"
 #include "imagedir.h"
 #include "node.h"
 
@@ -110,6 +111,36 @@ START_TEST(sets_with_too_many_files_stay_and_cost_no_memory)
 }
 END_TEST
 
+static int lack_space(enum cim_commit_step step)
+{
+	return step == CIM_COMMIT_ENCODED ? -ENOSPC : 0;
+}
+
+/* Deleted in the image, so that no merge brings it, and still in one of the sets. */
+START_TEST(sets_are_looked_through_again_after_a_commit_that_failed)
+{
+	const char *text = "of a file that is gone";
+	struct cim_writer *w;
+
+	stack(FAN, 10);
+	w = open_writer("a.cim", NULL);
+	put_text(w, "gone", text);
+	commit(w);
+	w = open_writer("a.cim", "b.cim");
+	ck_assert_int_eq(try_unlink(w, "gone"), 0);
+	cim_commit_test_hook = lack_space;
+	ck_assert_int_eq(cim_writer_commit(w), -ENOSPC);
+	cim_commit_test_hook = NULL;
+	const struct cim_node *node = cim_node_find(w, put_text(w, "again", text));
+	ck_assert_int_eq(node->data.kind, CIM_DATA_STORED);
+	ck_assert(!node->data.stored.own);
+	commit(w);
+	ck_assert_uint_eq(n_sets_of("b.cim"), 2);
+	check_image_text("b.cim", "again", text);
+	check_filled(FAN, 10);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("chain");
@@ -120,6 +151,7 @@ static Suite *suite(void)
 	tcase_add_test(chain, sets_with_few_files_are_merged);
 	tcase_add_test(chain, sets_with_many_files_are_merged_up_to_a_limit);
 	tcase_add_test(chain, sets_with_too_many_files_stay_and_cost_no_memory);
+	tcase_add_test(chain, sets_are_looked_through_again_after_a_commit_that_failed);
 	suite_add_tcase(s, chain);
 	return s;
 }
