@@ -17,6 +17,8 @@
  */
 #include "config.h"
 
+#include <sys/vfs.h>
+
 #include "error.h"
 #include "node.h"
 
@@ -146,11 +148,28 @@ static bool count_files(const struct cim_writer *w, uint32_t n, uint32_t *n_file
 	return true;
 }
 
+/*
+ * Whether there is room for all of the newest @n sets twice.  Who commits has not asked for a
+ * merge, and must not lack what it takes: a copy that has to be given up half done is not free
+ * space again before the commit ends.
+ */
+static bool has_room(const struct cim_writer *w, uint32_t n)
+{
+	struct statfs st;
+	uint64_t need = 0;
+
+	for (uint32_t i = w->base->n_sets - n; i < w->base->n_sets; i++)
+		need += 2 * set_size(w, i);
+	return fstatfs(w->lock_fd, &st) == 0 && need / (uint64_t)st.f_bsize < st.f_bavail;
+}
+
 /* How many sets the new image lists.  Files are counted only when sets are few enough in bytes. */
 static uint32_t plan(const struct cim_writer *w)
 {
 	uint32_t n = most_mergeable(w, NULL);
 
+	if (n > 0 && !has_room(w, n))
+		n = 0;
 	if (n > 0) {
 		g_autofree uint32_t *n_files = g_new0(uint32_t, w->base->n_sets);
 

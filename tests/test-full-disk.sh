@@ -287,6 +287,31 @@ fi
 
 # ---- full disks ----
 
+n_sets()
+{
+	"$CIMFS" info "$dir/$1" | awk '$1 == "region" { print $3 }'
+}
+
+# A commit that would make many sets one does without, rather than ask for the room.
+mkdir "$tmp/merged"
+new_dir
+mount -t tmpfs -o size=24m cimfs-test "$dir"
+"$CIMFS" import -q "$dir" base.cim "$tree"
+for i in {1..7}; do
+	head -c 1000000 /dev/urandom | split -b 10000 - "$tmp/merged/$i-"
+	"$CIMFS" import -q --from=base.cim "$dir" base.cim "$tmp/merged"
+	rm "$tmp/merged"/*
+done
+room_for 2500
+ok "a fork of many sets takes no more room than its changes" \
+	"$CIMFS" import -q --from=base.cim "$dir" new.cim "$tmp/merged"
+rm "$dir/filler"
+ok "and more when there is some" "$CIMFS" import -q --from=base.cim "$dir" new2.cim "$tmp/merged"
+ok "as it should" is_whole new.cim "$dir/new2.cim"
+is "the sets of the one are all there" "$(n_sets new.cim)" 9
+is "those of the other are merged" "$(n_sets new2.cim)" 1
+umount "$dir"
+
 small_disk
 sweep_all room_for "$full" "$step" "disk full"
 sweep_all files_for "$full" 1 "no inodes left"
