@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * POSIX ACLs: what is valid, and what acl(5) says of chmod and of new files.
+ * POSIX ACLs: what is valid, and what acl(5) says of chmod and of new files, on its own and where a
+ * writer's files have them.
  *
  * ACLs are written as setfacl shows them, "u::rwx,u:1000:r--,…", and made blobs here.
  */
@@ -11,11 +12,11 @@
 
 #include "acl.h"
 #include "error.h"
+#include "imagedir.h"
 #include "le.h"
 #include "support.h"
 
-#define N_ROWS(table) (sizeof(table) / sizeof((table)[0]))
-#define BLOB_MAX      256
+#define BLOB_MAX 256
 
 enum { U = 1, NU = 2, G = 4, NG = 8, M = 16, O = 32 };
 
@@ -253,10 +254,93 @@ START_TEST(random_bytes_do_no_harm)
 }
 END_TEST
 
+/* ---- in a writer ---- */
+
+static void set_acl(struct cim_writer *w, uint32_t id, const char *name, const char *acl)
+{
+	uint8_t blob[BLOB_MAX];
+	size_t size = put_acl(acl, blob);
+
+	ck_assert_int_eq(cim_writer_set_xattr(w, id, name, blob, size, 0), 0);
+}
+
+static void check_acl(struct cim_writer *w, uint32_t id, const char *name, const char *acl)
+{
+	uint8_t blob[BLOB_MAX], want[BLOB_MAX];
+	size_t size = put_acl(acl, want);
+
+	ck_assert_int_eq(cim_writer_get_xattr(w, id, name, blob, sizeof(blob)), (ssize_t)size);
+	ck_assert_mem_eq(blob, want, size);
+}
+
+START_TEST(access_acl_and_mode_follow_each_other)
+{
+	struct cim_writer *w = open_writer(NULL, "a.cim");
+	uint32_t id = make_file(w, "f", S_IFREG | 0600);
+	struct cim_attr attr = { .posix.mode = 0710 };
+	const char *after = "u::7,u:1000:6,g::5,m::1,o::0";
+	uint8_t blob[BLOB_MAX], want[BLOB_MAX];
+
+	set_acl(w, id, CIM_ACL_ACCESS, "u::7,u:1000:6,g::5,m::6,o::4");
+	ck_assert_uint_eq(attr_of(w, id).posix.mode, S_IFREG | 0764);
+	ck_assert_int_eq(cim_writer_set(w, id, CIM_SET_MODE, &attr), 0);
+	ck_assert_uint_eq(attr_of(w, id).posix.mode, S_IFREG | 0710);
+	check_acl(w, id, CIM_ACL_ACCESS, after);
+	commit(w);
+	struct cim_image *img = open_image("a.cim");
+	struct cim_entry e = image_entry(img, "f");
+	size_t size = put_acl(after, want);
+	ck_assert_int_eq(cim_file_get_xattr(img, &e, CIM_ACL_ACCESS, blob, sizeof(blob)),
+			 (ssize_t)size);
+	ck_assert_mem_eq(blob, want, size);
+	cim_image_unref(img);
+}
+END_TEST
+
+START_TEST(default_acl_is_inherited_and_not_the_umask)
+{
+	struct cim_writer *w = open_writer(NULL, "a.cim");
+	struct cim_make make = { .mode = S_IFREG | 0666, .umask = 077 };
+	uint32_t dir = make_dir(w, "d"), id;
+
+	set_acl(w, dir, CIM_ACL_DEFAULT, "u::7,u:1000:7,g::5,m::7,o::4");
+	ck_assert_int_eq(try_make_as(w, "d/f", &make, &id), 0);
+	ck_assert_uint_eq(attr_of(w, id).posix.mode, S_IFREG | 0664);
+	check_acl(w, id, CIM_ACL_ACCESS, "u::6,u:1000:7,g::5,m::6,o::4");
+	ck_assert_int_eq(cim_writer_get_xattr(w, id, CIM_ACL_DEFAULT, NULL, 0), -ENODATA);
+	make.mode = S_IFDIR | 0777;
+	ck_assert_int_eq(try_make_as(w, "d/e", &make, &id), 0);
+	ck_assert_uint_eq(attr_of(w, id).posix.mode, S_IFDIR | 0774);
+	check_acl(w, id, CIM_ACL_DEFAULT, "u::7,u:1000:7,g::5,m::7,o::4");
+	ck_assert_int_eq(try_make(w, "d/l", S_IFLNK), 0);
+	ck_assert_int_eq(cim_writer_get_xattr(w, find(w, "d/l"), CIM_ACL_ACCESS, NULL, 0),
+			 -ENODATA);
+	cim_writer_close(w);
+}
+END_TEST
+
+START_TEST(acl_is_checked_and_taken_away)
+{
+	struct cim_writer *w = open_writer(NULL, "a.cim");
+	uint32_t id = make_file(w, "f", S_IFREG | 0600), link = make_link(w, "l", "f");
+	uint8_t acl[BLOB_MAX];
+	size_t size = put_acl("u::7,u:1000:6,g::5,m::6,o::4", acl);
+
+	ck_assert_int_eq(cim_writer_set_xattr(w, id, CIM_ACL_ACCESS, "nonsense", 8, 0), -EINVAL);
+	ck_assert_int_eq(cim_writer_set_xattr(w, id, CIM_ACL_DEFAULT, acl, size, 0), -EACCES);
+	ck_assert_int_eq(cim_writer_set_xattr(w, link, CIM_ACL_ACCESS, acl, size, 0), -EOPNOTSUPP);
+	ck_assert_int_eq(cim_writer_set_xattr(w, id, CIM_ACL_ACCESS, acl, size, 0), 0);
+	ck_assert_int_eq(cim_writer_remove_xattr(w, id, CIM_ACL_ACCESS), 0);
+	ck_assert_int_eq(cim_writer_get_xattr(w, id, CIM_ACL_ACCESS, NULL, 0), -ENODATA);
+	cim_writer_close(w);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("acl");
 	TCase *t = tcase_create("acl");
+	TCase *writer = tcase_create("writer");
 
 	tcase_add_loop_test(t, check_knows_valid_acls, 0, N_ROWS(acls));
 	tcase_add_test(t, check_rejects_every_truncation);
@@ -266,6 +350,11 @@ static Suite *suite(void)
 	tcase_add_loop_test(t, inherit_grants_what_is_asked_and_allowed, 0, N_ROWS(inherits));
 	tcase_add_test(t, random_bytes_do_no_harm);
 	suite_add_tcase(s, t);
+	tcase_add_checked_fixture(writer, setup_dir, teardown_dir);
+	tcase_add_test(writer, access_acl_and_mode_follow_each_other);
+	tcase_add_test(writer, default_acl_is_inherited_and_not_the_umask);
+	tcase_add_test(writer, acl_is_checked_and_taken_away);
+	suite_add_tcase(s, writer);
 	return s;
 }
 

@@ -204,7 +204,7 @@ static void step_make(struct tree *t)
 				 .gid = (uint32_t)below(t, 3) * 70000 };
 
 	if (type == S_IFDIR)
-		make.mode &= ~(uint32_t)S_ISGID; /* its children are test-writer's */
+		make.mode &= ~(uint32_t)S_ISGID; /* its children are test-tree's */
 	if (type == S_IFLNK) {
 		const char *to = random_path(t, 0);
 
