@@ -5,36 +5,12 @@
  */
 #include "config.h"
 
-#include <dirent.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "cimfs.h"
-#include "support.h"
+#include "apidir.h"
 
 #define NOT_SUPPORTED ((HRESULT)0x80070032)
 #define STOPPED       ((HRESULT)0x20000001) /* of a callback's own */
-
-static char dir[] = "/tmp/test-api-maintain-XXXXXX";
-
-static char *path_of(const char *name)
-{
-	static char path[512];
-
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	return path;
-}
-
-static void make(const char *existing, const char *name)
-{
-	CIMFS_IMAGE_HANDLE image;
-
-	ck_assert_int_eq(CimCreateImage(dir, existing, name, &image), CIMFS_S_OK);
-	ck_assert_int_eq(CimCommitImage(image), CIMFS_S_OK);
-	CimCloseImage(image);
-}
 
 /* Remove what is there; how many files that were. */
 static int empty(void)
@@ -53,16 +29,9 @@ static int empty(void)
 
 static void setup(void)
 {
-	ck_assert_ptr_nonnull(mkdtemp(dir));
-	make(NULL, "a.cim");
-	make("a.cim", "b.cim");
-}
-
-static void teardown(void)
-{
-	empty();
-	rmdir(dir);
-	strcpy(dir + sizeof(dir) - sizeof("XXXXXX"), "XXXXXX");
+	make_directory();
+	make_image(NULL, "a.cim");
+	make_image("a.cim", "b.cim");
 }
 
 static void overwrite(const char *name, long at, const char *bytes, size_t size)
@@ -239,7 +208,7 @@ static Suite *suite(void)
 	Suite *s = suite_create("api-maintain");
 	TCase *tc = tcase_create("maintain");
 
-	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_checked_fixture(tc, setup, remove_directory);
 	tcase_add_test(tc, delete_removes_an_image_and_keeps_its_fork);
 	tcase_add_test(tc, delete_refuses);
 	tcase_add_test(tc, garbage_is_collected);
