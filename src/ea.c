@@ -384,18 +384,27 @@ static int next_old(struct cim_xattr_iter *it, char *ret_name, const uint8_t **r
 	return 0;
 }
 
-static bool has_modern(const struct cim_xattr_iter *it, const char *name)
+static int compare_names(gconstpointer a, gconstpointer b, gpointer unused)
 {
-	char this_name[CIM_XATTR_NAME_MAX + 1];
+	return strcmp(a, b);
+}
+
+/* The names of all xattrs but the old ones, when they are first asked for. */
+static GTree *names_of(struct cim_xattr_iter *it)
+{
+	char name[CIM_XATTR_NAME_MAX + 1];
 	struct cim_xattr_iter again;
 	const uint8_t *value;
 	size_t size;
 
+	if (it->names)
+		return it->names;
+	/* A tree: whoever makes an image can choose names that share a hash. */
+	it->names = g_tree_new_full(compare_names, NULL, g_free, NULL);
 	cim_xattr_iter_init(&again, it->eas.list, it->eas.size);
-	while (next_modern(&again, this_name, &value, &size) == 1)
-		if (strcmp(this_name, name) == 0)
-			return true;
-	return false;
+	while (next_modern(&again, name, &value, &size) == 1)
+		g_tree_insert(it->names, g_strdup(name), it);
+	return it->names;
 }
 
 int cim_xattr_iter_next(struct cim_xattr_iter *it, char *ret_name, const uint8_t **ret_value,
@@ -403,10 +412,25 @@ int cim_xattr_iter_next(struct cim_xattr_iter *it, char *ret_name, const uint8_t
 {
 	if (next_modern(it, ret_name, ret_value, ret_value_size) == 1)
 		return 1;
-	while (next_old(it, ret_name, ret_value, ret_value_size) == 1)
-		if (!has_modern(it, ret_name))
-			return 1;
+	while (next_old(it, ret_name, ret_value, ret_value_size) == 1) {
+		if (g_tree_lookup(names_of(it), ret_name))
+			continue;
+		g_tree_insert(it->names, g_strdup(ret_name), it);
+		return 1;
+	}
 	return 0;
+}
+
+bool cim_xattr_iter_met(struct cim_xattr_iter *it, const char *name)
+{
+	return g_tree_lookup(names_of(it), name);
+}
+
+void cim_xattr_iter_clear(struct cim_xattr_iter *it)
+{
+	if (it->names)
+		g_tree_destroy(it->names);
+	it->names = NULL;
 }
 
 int cim_xattr_find(const void *list, size_t size, const char *name, const uint8_t **ret_value,

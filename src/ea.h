@@ -10,6 +10,7 @@
 #ifndef CIM_EA_H
 #define CIM_EA_H
 
+#include <glib.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -109,13 +110,15 @@ int cim_ea_to_xattr(const struct cim_ea *ea, char *ret_name, const uint8_t **ret
 		    size_t *ret_value_size);
 
 /*
- * All xattrs of a list, in its order, each name once but for literal doubles; the old ones of
- * LXXATTR (WSL 1's LxFs, metadata.md §1.6) last.  Damage ends the walk.
+ * All xattrs of a list, in its order, each name once but for literal doubles of new ones; the old
+ * ones of LXXATTR (WSL 1's LxFs, metadata.md §1.6) last.  Damage ends the walk.  A walk ends,
+ * whenever, with cim_xattr_iter_clear().
  */
 struct cim_xattr_iter {
 	struct cim_ea_iter eas;
 	const uint8_t *old; /* records of LXXATTR that are left */
 	size_t old_size;
+	GTree *names; /* of the xattrs but the old ones left, once that matters */
 };
 
 void cim_xattr_iter_init(struct cim_xattr_iter *it, const void *list, size_t size);
@@ -128,6 +131,10 @@ void cim_xattr_iter_init(struct cim_xattr_iter *it, const void *list, size_t siz
  */
 int cim_xattr_iter_next(struct cim_xattr_iter *it, char *ret_name, const uint8_t **ret_value,
 			size_t *ret_value_size);
+
+/** cim_xattr_iter_met - at the end of a walk: whether the list has an xattr of this name */
+bool cim_xattr_iter_met(struct cim_xattr_iter *it, const char *name);
+void cim_xattr_iter_clear(struct cim_xattr_iter *it);
 
 /** cim_xattr_find - the value of an xattr, in one pass; 1 or 0 */
 int cim_xattr_find(const void *list, size_t size, const char *name, const uint8_t **ret_value,

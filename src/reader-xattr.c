@@ -129,16 +129,37 @@ static bool find_stream_xattr(const struct cim_image *img, const struct cim_entr
 	return false;
 }
 
+/* Those that no EA hides; @eas: a walk over the EAs, at its end. */
+static int list_stream_xattrs(const struct cim_image *img, const struct cim_entry *e,
+			      struct cim_xattr_iter *eas, cim_xattr_fn fn, void *arg)
+{
+	char name[CIM_XATTR_NAME_MAX + 1];
+	uint16_t units[CIM_NAME_UNITS];
+	struct cim_stream stream;
+	struct cim_links l;
+	int r = 0;
+
+	if (cim_file_streams(img, e, &l) < 0)
+		return 0;
+	for (uint32_t i = 0; r == 0 && i < l.n; i++) {
+		int n = cim_links_name(&l, i, units);
+
+		/* What no getxattr() could return is not listed: copying tools would fail on it. */
+		if (n > 0 && cim_stream_xattr_shown(&img->view, units, (size_t)n, name) == 0 &&
+		    cim_links_stream(&l, i, &stream) == 0 && stream.size <= XATTR_VALUE_MAX &&
+		    !cim_xattr_iter_met(eas, name))
+			r = fn(arg, name);
+	}
+	return r;
+}
+
 int cim_file_list_xattrs(const struct cim_image *img, const struct cim_entry *e, cim_xattr_fn fn,
 			 void *arg)
 {
 	char name[CIM_XATTR_NAME_MAX + 1];
-	uint16_t units[CIM_NAME_UNITS];
 	const uint8_t *eas, *value;
 	size_t eas_size, value_size;
-	struct cim_stream stream;
 	struct cim_xattr_iter it;
-	struct cim_links l;
 	int r = 0;
 
 	cim_file_eas(img, e, &eas, &eas_size);
@@ -147,17 +168,9 @@ int cim_file_list_xattrs(const struct cim_image *img, const struct cim_entry *e,
 		r = fn(arg, name);
 	if (r == 0)
 		r = list_ntfs_xattrs(img, e, fn, arg);
-	if (r != 0 || cim_file_streams(img, e, &l) < 0)
-		return r;
-	for (uint32_t i = 0; r == 0 && i < l.n; i++) {
-		int n = cim_links_name(&l, i, units);
-
-		/* What no getxattr() could return is not listed: copying tools would fail on it. */
-		if (n > 0 && cim_stream_xattr_shown(&img->view, units, (size_t)n, name) == 0 &&
-		    cim_links_stream(&l, i, &stream) == 0 && stream.size <= XATTR_VALUE_MAX &&
-		    !has_ea_xattr(eas, eas_size, name, &value, &value_size))
-			r = fn(arg, name);
-	}
+	if (r == 0)
+		r = list_stream_xattrs(img, e, &it, fn, arg);
+	cim_xattr_iter_clear(&it);
 	return r;
 }
 

@@ -556,9 +556,10 @@ static int list_node(struct cim_writer *w, const struct cim_node *node, cim_xatt
 
 		if (s->data.size <= VALUE_MAX &&
 		    cim_stream_xattr_shown(&w->view, s->units, s->n_units, name) == 0 &&
-		    !has_ea_xattr(node, name, &value, &size))
+		    !cim_xattr_iter_met(&it, name))
 			r = fn(arg, name);
 	}
+	cim_xattr_iter_clear(&it);
 	return r;
 }
 

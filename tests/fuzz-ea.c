@@ -94,7 +94,9 @@ static void check_xattrs(void)
 		cim_ea_iter_init(&eas, list, list_size);
 		while (cim_ea_iter_next(&eas, &ea) == 1)
 			check_old_without(&ea, name);
+		fuzz_check(cim_xattr_iter_met(&it, name));
 	}
+	cim_xattr_iter_clear(&it);
 	fuzz_check(cim_xattr_find(list, list_size, "user.not there at all", &found, &found_size) ==
 		   0);
 }

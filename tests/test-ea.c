@@ -564,6 +564,7 @@ static int count_xattrs(const void *list, size_t size)
 		ck_assert_int_eq(cim_xattr_find(list, size, name, &found, &found_size), 1);
 	}
 	ck_assert_int_eq(cim_xattr_iter_next(&it, name, &value, &value_size), 0);
+	cim_xattr_iter_clear(&it);
 	return n;
 }
 
@@ -632,6 +633,61 @@ START_TEST(old_xattrs_that_lie_do_no_harm)
 }
 END_TEST
 
+#define N_OLD 4000
+#ifdef TEST_SANITIZED
+#define N_MODERN 200000
+#else
+#define N_MODERN 1000000
+#endif
+
+/* Were each old one looked for among the others, this would take minutes.  No list of an image has
+ * so many; but none is needed to have the time of a whole listing be known. */
+START_TEST(old_xattrs_are_compared_with_many_others_at_once)
+{
+	uint8_t *list = calloc(N_MODERN, 24), *value = calloc(N_OLD, 16);
+	char name[CIM_XATTR_NAME_MAX + 1];
+	const uint8_t *found;
+	struct cim_xattr_iter it;
+	struct cim_ea_list l = { 0 };
+	size_t size;
+	int n = 0;
+
+	ck_assert(list && value);
+	cim_store16(value + 2, 1);
+	for (int i = 0; i < N_OLD; i++) { /* every other has the name of a newer one */
+		uint8_t *record = value + 4 + 15 * i;
+
+		cim_store32(record, i < N_OLD - 1 ? 15 : 0);
+		record[6] = 8;
+		snprintf(name, sizeof(name), "user.%03x", i / 2);
+		memcpy(record + 7, name, 8);
+		if (i % 2)
+			record[7 + 5] = 'z';
+	}
+	old_list(&l, value, 4 + 15 * N_OLD);
+	list = realloc(list, 24 * (size_t)N_MODERN + l.size);
+	for (int i = 0; i < N_MODERN; i++) {
+		uint8_t *entry = list + 24 * (size_t)i;
+
+		cim_store32(entry, 24);
+		snprintf((char *)entry + 8, 16, "user.%03x", i);
+		entry[5] = (uint8_t)strlen((char *)entry + 8);
+	}
+	memcpy(list + 24 * (size_t)N_MODERN, l.data, l.size);
+	cim_xattr_iter_init(&it, list, 24 * (size_t)N_MODERN + l.size);
+	while (cim_xattr_iter_next(&it, name, &found, &size) == 1)
+		n++;
+	ck_assert(cim_xattr_iter_met(&it, "user.000"));
+	ck_assert(cim_xattr_iter_met(&it, "user.zff"));
+	ck_assert(!cim_xattr_iter_met(&it, "user.zz"));
+	cim_xattr_iter_clear(&it);
+	ck_assert_int_eq(n, N_MODERN + 256); /* the two last digits are left */
+	cim_ea_list_clear(&l);
+	free(value);
+	free(list);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("ea");
@@ -657,6 +713,8 @@ static Suite *suite(void)
 	t = tcase_create("old");
 	tcase_add_test(t, old_xattrs_are_read_and_taken_out);
 	tcase_add_test(t, old_xattrs_that_lie_do_no_harm);
+	tcase_set_timeout(t, 20);
+	tcase_add_test(t, old_xattrs_are_compared_with_many_others_at_once);
 	suite_add_tcase(s, t);
 
 	t = tcase_create("random");
