@@ -514,7 +514,7 @@ static void writer_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t
 	cim_writer_leave(&n);
 }
 
-static void store_data(fuse_req_t req, fuse_ino_t ino, const struct fuse_file_info *fi)
+static void writer_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct cim_writer_node n;
 
@@ -528,15 +528,15 @@ static void store_data(fuse_req_t req, fuse_ino_t ino, const struct fuse_file_in
 	cim_writer_leave(&n);
 }
 
-static void writer_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-	store_data(req, ino, fi);
-}
-
 /* Durable is only what is committed; until then it is enough to have reported every error. */
 static void writer_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
-	store_data(req, ino, fi);
+	struct cim_writer_node n;
+
+	if (!cim_writer_enter(req, ino, &n))
+		return;
+	cim_reply_result(req, cim_writer_sync(n.w, n.id));
+	cim_writer_leave(&n);
 }
 
 static void writer_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)

@@ -518,6 +518,16 @@ int64_t cim_content_seek(struct cim_content *c, uint64_t off, int whence)
 	return (int64_t)MIN(at, c->size);
 }
 
+int cim_content_write_out(struct cim_content *c)
+{
+	int r = c->error;
+
+	for (guint i = 0; r == 0 && c->runs && i < c->runs->len; i++)
+		r = cim_tmpfile_write_out(&c->scratch->file, chunk_off(run_at(c, i)->scratch_chunk),
+					  chunk_off(run_at(c, i)->n));
+	return r;
+}
+
 /* ---- storing ---- */
 
 static int store_data(struct cim_content *c, struct cim_region_writer *rw, uint64_t at,

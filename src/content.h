@@ -99,6 +99,12 @@ int cim_content_punch(struct cim_content *c, uint64_t off, uint64_t size);
 int64_t cim_content_seek(struct cim_content *c, uint64_t off, int whence);
 
 /**
+ * cim_content_write_out - let what is in the scratch file go to disk, and wait for that
+ * Returns 0, -EIO, -ENOSPC, … as cim_tmpfile_write_out()
+ */
+int cim_content_write_out(struct cim_content *c);
+
+/**
  * cim_content_store - put it where it stays
  * @ret: what holds it now; { 0 } for an empty file and one that is all hole
  * @ret_holes: whether it has any hole; all hole when @ret is { 0 } and the size is not 0

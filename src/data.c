@@ -366,6 +366,30 @@ int cim_writer_flush(struct cim_writer *w, uint32_t id)
 	return store(w, node);
 }
 
+int cim_writer_sync(struct cim_writer *w, uint32_t id)
+{
+	struct cim_content *c = NULL;
+	struct cim_data stored = { 0 };
+	int r = cim_writer_flush(w, id);
+
+	g_mutex_lock(&w->lock);
+	const struct cim_node *node = cim_node_find(w, id);
+	if (node && S_ISREG(node->mode)) {
+		c = node->content ? cim_content_ref(node->content) : NULL;
+		stored = node->data;
+	}
+	g_mutex_unlock(&w->lock);
+	if (r == 0 && is_own(&stored))
+		r = cim_region_write_out(w->region, &stored.stored);
+	if (!c)
+		return r;
+	g_mutex_lock(&c->lock);
+	if (r == 0)
+		r = cim_content_write_out(c);
+	end_change(c);
+	return r;
+}
+
 void cim_writer_close_file(struct cim_writer *w, uint32_t id, unsigned int flags)
 {
 	g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&w->lock);

@@ -553,6 +553,24 @@ int cim_region_read(struct cim_region_writer *rw, const struct cim_stored *own, 
 	return r;
 }
 
+int cim_region_write_out(struct cim_region_writer *rw, const struct cim_stored *own)
+{
+	g_mutex_lock(&rw->lock);
+	const struct cim_object o = rw->objects.object[own->where];
+	struct region_file *f = &rw->file[o.region];
+	if (f->window && o.off >= f->window_off) {
+		g_mutex_unlock(&rw->lock);
+		return 0;
+	}
+	rw->n_busy++;
+	g_mutex_unlock(&rw->lock);
+	int r = cim_tmpfile_write_out(&f->tmp, o.off, o.size);
+	g_mutex_lock(&rw->lock);
+	end_busy(rw);
+	g_mutex_unlock(&rw->lock);
+	return r;
+}
+
 int64_t cim_region_seek(struct cim_region_writer *rw, const struct cim_stored *own, uint64_t size,
 			uint64_t off, int whence)
 {

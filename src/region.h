@@ -96,6 +96,13 @@ void cim_region_unref(struct cim_region_writer *rw, const struct cim_stored *s);
 int cim_region_read(struct cim_region_writer *rw, const struct cim_stored *own, uint64_t off,
 		    void *buf, size_t size);
 
+/**
+ * cim_region_write_out - let the bytes of an object of this set go to disk, and wait for that
+ * Small ones that are still gathered have their space, and stay where they are.
+ * Returns 0, -EIO, -ENOSPC, …: the set is lost.
+ */
+int cim_region_write_out(struct cim_region_writer *rw, const struct cim_stored *own);
+
 /** cim_region_seek - as lseek(2) with SEEK_DATA or SEEK_HOLE in an object of @size bytes of this
  * set */
 int64_t cim_region_seek(struct cim_region_writer *rw, const struct cim_stored *own, uint64_t size,

@@ -13,6 +13,7 @@
 
 struct cim_tmpfile {
 	int fd;
+	int lost; /* 0, or with which negative errno bytes could not be written; atomic */
 	char name[CIM_TMPFILE_NAME]; /* ".cimfs…" where the file system has no O_TMPFILE, else empty
 				      */
 };
@@ -51,6 +52,17 @@ int cim_tmpfile_sync(int dirfd, const struct cim_tmpfile *t, uint64_t size);
  * Returns 0 or -EIO.
  */
 int cim_tmpfile_check_read(const struct cim_tmpfile *t, const char *what);
+
+/**
+ * cim_tmpfile_write_out - let bytes go to disk, and wait for that
+ * @size: bytes, 0: none
+ *
+ * Not durable by this: what is needed to find them may still be in memory.  The kernel tells once
+ * what it could not write; it is remembered, and everything above fails from then on.
+ *
+ * Returns 0, -EIO, -ENOSPC, …
+ */
+int cim_tmpfile_write_out(struct cim_tmpfile *t, uint64_t off, uint64_t size);
 
 /** cim_tmpfile_link - give it a name that must be free; -EEXIST */
 int cim_tmpfile_link(int dirfd, struct cim_tmpfile *t, const char *name);

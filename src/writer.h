@@ -301,6 +301,14 @@ int cim_writer_open_file(struct cim_writer *w, uint32_t id, unsigned int flags);
  * So that close(2) can report what write(2) could not.  Returns 0, -ENOSPC, -EIO, …
  */
 int cim_writer_flush(struct cim_writer *w, uint32_t id);
+
+/**
+ * cim_writer_sync - the same, and wait until what the file has is written
+ * Durable is only what is committed; this is for who wants to hear of every error now.  Small files
+ * that are gathered have their space, and are not waited for.
+ * Returns 0, -ENOSPC, -EIO, …: what the disk did not take is lost, and a commit will fail.
+ */
+int cim_writer_sync(struct cim_writer *w, uint32_t id);
 void cim_writer_close_file(struct cim_writer *w, uint32_t id, unsigned int flags);
 
 ssize_t cim_writer_read(struct cim_writer *w, uint32_t id, uint64_t off, void *buf, size_t size);

@@ -408,9 +408,11 @@ done
 
 # Data of a file that is changed waits in a file that is never synced.  Its blocks are written when
 # the kernel likes, and here fail: the disk is sparse, and what it lies in is full.
+#
+# lose_on TYPE ASKS - whether somebody asks by fsync before the commit
 lose_on()
 {
-	local type=$1
+	local type=$1 asks=$2 told
 
 	"$CIMFS" import -q "$dir" base.cim "$tree"
 	start_cimfsd "$dir" "$m" || return
@@ -421,6 +423,11 @@ lose_on()
 	sync -f "$dir"
 	dd if=/dev/zero of="$ram/filler" bs=64k status=none 2>"$scratch/err"
 	dd if="$tmp/want" of="$m/writer/big" bs=1M conv=notrunc status=none # from now on waits
+	if $asks; then
+		told="Input/output error|$full"
+		like "$type: lost data is told by fsync" "$(sync "$m/writer/big" 2>&1)" "$told"
+		like "$type: and again" "$(sync "$m/writer/big" 2>&1)" "$told"
+	fi
 	sync -f "$dir" 2>"$scratch/err"
 	rm "$ram/filler"
 	forget_caches
@@ -438,11 +445,12 @@ lose_on()
 }
 
 # Where data can be lost while the file system lives: ext4 would go with its journal.
-for type in ext2 xfs; do
+for how in "ext2 false" "ext2 true" "xfs false"; do
+	type=${how% *}
 	if ! $have_fuse || [ ! -w /proc/sys/vm/drop_caches ]; then
 		skip "$type: lost data is not committed" "/dev/fuse or drop_caches cannot be used"
 	elif big_disk "$type"; then
-		lose_on "$type"
+		lose_on "$type" "${how#* }"
 		end_disk
 	else
 		skip "$type: lost data is not committed" \
