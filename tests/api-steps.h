@@ -45,9 +45,6 @@ struct step {
 	HRESULT hr;
 };
 
-#define ARCHIVE   FILE_ATTRIBUTE_ARCHIVE
-#define DIRECTORY FILE_ATTRIBUTE_DIRECTORY
-
 /* The usual things at once; each is several steps. */
 #define FILE_(path, text)                                               \
 	{ CREATE, path, NULL, (int64_t)sizeof(text) - 1, ARCHIVE, OK }, \

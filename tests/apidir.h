@@ -28,9 +28,11 @@
 #define ATEND   CIMFS_E_HANDLE_EOF
 #define EXISTS  CIMFS_E_FILE_EXISTS
 
+#define ARCHIVE   FILE_ATTRIBUTE_ARCHIVE
+#define DIRECTORY FILE_ATTRIBUTE_DIRECTORY
+
 /* A file of which nothing more is said. */
-__attribute__((unused)) static const CIMFS_FILE_METADATA plain = { .Attributes =
-									   FILE_ATTRIBUTE_ARCHIVE };
+__attribute__((unused)) static const CIMFS_FILE_METADATA plain = { .Attributes = ARCHIVE };
 
 /* With this result, and a reason. */
 #define ck_assert_fails(call, hr)                                                               \
