@@ -9,8 +9,8 @@
 
 #include <sys/xattr.h>
 
-#include "imagedir.h"
 #include "exercise.h"
+#include "imagedir.h"
 
 #define N_TREES       50 /* 1,000 in make check-long */
 #define N_GENERATIONS 6  /* an image and forks five deep */
@@ -730,14 +730,19 @@ static void run_generation(struct tree *t, int generation, int n_steps, const ch
 	cim_image_unref(img);
 }
 
-/* An image and forks or replacements of it, each with some changes more; the name of the last. */
-static void run_generations(uint64_t seed, int n_generations, int n_steps, char last[16])
+/*
+ * An image and forks or replacements of it, each with some changes more; the name of the last.
+ * Round @round of @test has the seed behind that of the round before.
+ */
+static void run_generations(const char *test, int round, uint64_t seed, int n_generations,
+			    int n_steps, char last[16])
 {
-	struct tree t = { .random = { seed },
+	struct tree t = { .random = { seed + (uint64_t)round },
 			  .paths = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
 							 file_drop) };
 	char new_name[16];
 
+	printf("# %s: round %d of seed %#llx\n", test, round, (unsigned long long)seed);
 	for (int generation = 0; generation < n_generations; generation++) {
 		g_autoptr(GHashTable) before = checksums();
 		bool replaces = generation > 0 && below(&t, 4) == 0;
@@ -754,23 +759,19 @@ static void run_generations(uint64_t seed, int n_generations, int n_steps, char 
 
 START_TEST(random_tree_is_read_as_written)
 {
-	uint64_t seed = test_seed(1000);
 	char last[16] = "";
 
-	printf("# random_tree_is_read_as_written: tree %d of seed %#llx\n", _i,
-	       (unsigned long long)seed);
-	run_generations(seed + (uint64_t)_i, N_GENERATIONS, N_STEPS, last);
+	run_generations("random_tree_is_read_as_written", _i, test_seed(1000), N_GENERATIONS,
+			N_STEPS, last);
 }
 END_TEST
 
 START_TEST(chain_of_forks_stays_short_and_loses_nothing)
 {
-	uint64_t seed = test_seed(2000);
 	char last[16] = "";
 
-	printf("# chain_of_forks_stays_short_and_loses_nothing: chain %d of seed %#llx\n", _i,
-	       (unsigned long long)seed);
-	run_generations(seed + (uint64_t)_i, N_LINKS, N_LINK_STEPS, last);
+	run_generations("chain_of_forks_stays_short_and_loses_nothing", _i, test_seed(2000),
+			N_LINKS, N_LINK_STEPS, last);
 	struct cim_image *img = open_image(last);
 	ck_assert_uint_le(img->n_sets, 16); /* of 31 */
 	cim_image_unref(img);

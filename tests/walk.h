@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "error.h"
 #include "reader.h"
 #include "support.h"
 
