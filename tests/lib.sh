@@ -214,6 +214,22 @@ new_dir()
 	mkdir "$dir"
 }
 
+# sample_tree DIR - a system in small: a file with two names and a link to it, an empty directory,
+# many small files, and one that is not; 300,000 bytes that do not repeat
+sample_tree()
+{
+	local i
+
+	mkdir -p "$1"/{etc,empty,usr/share/doc}
+	echo welcome >"$1/etc/motd"
+	ln "$1/etc/motd" "$1/etc/issue"
+	ln -s ../etc/motd "$1/usr/motd"
+	head -c 300000 /dev/urandom >"$1/usr/share/random"
+	for i in {1..50}; do
+		seq "$((i * 1000))" "$((i * 1000 + i * 20))" >"$1/usr/share/doc/$i"
+	done
+}
+
 # digests DIR - a line for each regular file below it
 digests()
 {

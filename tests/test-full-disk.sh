@@ -18,14 +18,8 @@ step=$(rounds 160 8) # KiB that the next try has more
 
 tree=$tmp/tree
 more=$tmp/more
-mkdir -p "$tree"/{etc,empty,usr} "$more/etc"
-echo welcome >"$tree/etc/motd"
-head -c 300000 /dev/urandom >"$tree/usr/random"
-for i in {1..40}; do
-	seq "$((i * 1000))" "$((i * 1000 + i * 20))" >"$tree/usr/$i"
-done
-ln "$tree/etc/motd" "$tree/etc/issue"
-ln -s ../etc/motd "$tree/usr/motd"
+sample_tree "$tree"
+mkdir -p "$more/etc"
 head -c 700000 /dev/urandom >"$more/large"
 head -c 9000 /dev/urandom >"$more/small"
 truncate -s 200000 "$more/holes"
@@ -275,7 +269,7 @@ if $have_fuse; then
 	ctl "$m" "create new=new.cim"
 	fails_with "a daemon under a limit from its start tells who writes" "$large" \
 		cp "$more/large" "$m/writer/large"
-	ok "and serves on" cmp "$tree/usr/random" "$m/base.cim/usr/random"
+	ok "and serves on" cmp "$tree/usr/share/random" "$m/base.cim/usr/share/random"
 	fusermount3 -u "$m"
 else
 	skip "a daemon under limits" "/dev/fuse cannot be used"

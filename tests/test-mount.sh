@@ -10,15 +10,8 @@ need_fuse
 # ---- a tree to make images of ----
 
 tree=$tmp/tree
-mkdir -p "$tree"/{etc,empty,usr/share/doc}
-echo welcome >"$tree/etc/motd"
+sample_tree "$tree"
 echo root:x:0:0 >"$tree/etc/passwd"
-head -c 300000 /dev/urandom >"$tree/usr/share/random"
-for i in {1..50}; do
-	seq "$((i * 1000))" "$((i * 1000 + 50))" >"$tree/usr/share/doc/$i"
-done
-ln "$tree/etc/motd" "$tree/etc/issue"
-ln -s ../etc/motd "$tree/usr/motd"
 touch -d '2001-02-03 04:05:06.1234567' "$tree/etc/passwd"
 
 # listing DIR - what must be equal of a file wherever it is: of a directory that is not its size,
