@@ -87,4 +87,24 @@ TEST_HELPER uint64_t entry_off(const struct cim_image *img, const char *path)
 	return t.off + (uint64_t)((id - 1) % CIM_TABLE_ENTRIES) * t.entry_size;
 }
 
+/* The same, of an image that is not open. */
+TEST_HELPER uint64_t find_off(const char *path)
+{
+	struct cim_image *img = open_image("a.cim");
+	uint64_t off = entry_off(img, path);
+
+	cim_image_unref(img);
+	return off;
+}
+
+/* The entry of a file of an image that is not open. */
+TEST_HELPER struct cim_entry find_entry(const char *path)
+{
+	struct cim_image *img = open_image("a.cim");
+	struct cim_entry e = image_entry(img, path);
+
+	cim_image_unref(img);
+	return e;
+}
+
 #endif

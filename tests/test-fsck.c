@@ -120,10 +120,8 @@ START_TEST(callback_ends_the_check)
 	struct cim_fsck_options opt = { .totals = &totals };
 
 	make_rich();
-	struct cim_image *img = open_image("a.cim");
-	damage32(entry_off(img, "device") + FIELD(parent_id), 12345);
-	damage16(entry_off(img, "text") + FIELD(flags), 0x8020);
-	cim_image_unref(img);
+	damage32(find_off("device") + FIELD(parent_id), 12345);
+	damage16(find_off("text") + FIELD(flags), 0x8020);
 	ck_assert_int_eq(cim_fsck_image(test_store, "a.cim", &opt, refuse, NULL), -ECANCELED);
 	ck_assert_uint_eq(totals.n_damage + totals.n_notes, 1);
 }
@@ -162,13 +160,11 @@ START_TEST(link_table_that_directories_share_counts_for_each)
 	struct heard h;
 
 	make_rich();
-	struct cim_image *img = open_image("a.cim");
 	/* "dir/none" gets that of "dir/sub", which has files only: they have a name more each. */
-	uint64_t none = entry_off(img, "dir/none");
-	struct cim_entry sub = image_entry(img, "dir/sub");
+	uint64_t none = find_off("dir/none");
+	struct cim_entry sub = find_entry("dir/sub");
 	damage64(none + FIELD(data), sub.data.off);
 	damage64(none + FIELD(data) + 8, 1ull << 48 | sub.data.size);
-	cim_image_unref(img);
 	hear_nothing(&h);
 	ck_assert_int_eq(cim_fsck_image(test_store, "a.cim", NULL, hear, &h), 1);
 	ck_assert_msg(is_heard(&h, "damage link-count") && is_heard(&h, "note link-count") &&
