@@ -610,7 +610,7 @@ static int store_large(struct cim_content *c, struct cim_region_writer *rw, uint
 }
 
 int cim_content_store(struct cim_content *c, struct cim_region_writer *rw, struct cim_stored *ret,
-		      bool *ret_holes)
+		      uint64_t *ret_holes)
 {
 	int64_t holes = c->error == 0 && c->in_scratch ? count_holes(c) : 0;
 	int r = c->error;
@@ -633,7 +633,7 @@ int cim_content_store(struct cim_content *c, struct cim_region_writer *rw, struc
 	}
 	if (r < 0)
 		return r;
-	*ret_holes = holes > 0;
+	*ret_holes = (uint64_t)holes;
 	c->dirty = false;
 	return 0;
 }

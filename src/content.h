@@ -107,10 +107,10 @@ int cim_content_write_out(struct cim_content *c);
 /**
  * cim_content_store - put it where it stays
  * @ret: what holds it now; { 0 } for an empty file and one that is all hole
- * @ret_holes: whether it has any hole; all hole when @ret is { 0 } and the size is not 0
+ * @ret_holes: bytes of holes; all of it is hole when @ret is { 0 } and the size is not 0
  * Not dirty afterwards.
  */
 int cim_content_store(struct cim_content *c, struct cim_region_writer *rw, struct cim_stored *ret,
-		      bool *ret_holes);
+		      uint64_t *ret_holes);
 
 #endif

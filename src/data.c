@@ -43,18 +43,34 @@ struct cim_data cim_data_of_stream(const struct cim_stream *s)
 	};
 }
 
-struct cim_data cim_data_of_stored(const struct cim_stored *s, uint64_t size, bool has_holes)
+struct cim_data cim_data_of_stored(const struct cim_stored *s, uint64_t size, uint64_t holes)
 {
 	bool hole = size > 0 && !s->own && !s->where;
-
-	return (struct cim_data){
+	struct cim_data d = {
 		.size = size,
 		.stored = *s,
 		.kind = size == 0 ? CIM_DATA_NONE
 			: hole    ? CIM_DATA_HOLE
 				  : CIM_DATA_STORED,
-		.has_holes = has_holes || hole,
+		.has_holes = holes > 0 || hole,
 	};
+
+	/* Those of small files are stored as zeros. */
+	if (size > CIM_SMALL_MAX)
+		cim_data_set_holes(&d, holes);
+	return d;
+}
+
+void cim_data_set_holes(struct cim_data *d, uint64_t holes)
+{
+	d->n_hole_blocks = (uint32_t)MIN(holes / CIM_HOLE_BLOCK, UINT32_MAX);
+}
+
+uint64_t cim_data_held(const struct cim_data *d)
+{
+	if (d->kind == CIM_DATA_NONE || d->kind == CIM_DATA_HOLE || d->sparse)
+		return 0;
+	return d->size - MIN((uint64_t)d->n_hole_blocks * CIM_HOLE_BLOCK, d->size - 1);
 }
 
 struct cim_stream cim_data_encode(const struct cim_writer *w, const struct cim_data *d)
@@ -277,7 +293,7 @@ int cim_writer_open_file(struct cim_writer *w, uint32_t id, unsigned int flags)
 }
 
 void cim_node_stored(struct cim_writer *w, struct cim_node *node, const struct cim_stored *s,
-		     bool holes, uint64_t size)
+		     uint64_t holes, uint64_t size)
 {
 	cim_data_drop(w, &node->data);
 	node->data = cim_data_of_stored(s, size, holes);
@@ -294,7 +310,7 @@ static int store(struct cim_writer *w, struct cim_node *node)
 	struct cim_content *c = cim_content_ref(node->content);
 	uint32_t id = node->id;
 	struct cim_stored s;
-	bool holes = false;
+	uint64_t holes = 0;
 	int r = 0;
 
 	g_mutex_unlock(&w->lock);
@@ -599,7 +615,7 @@ int cim_data_move(struct cim_writer *w, struct cim_data *d)
 {
 	struct cim_content *c = cim_content_new(&w->scratch);
 	struct cim_stored s;
-	bool holes = false;
+	uint64_t holes = 0;
 
 	g_mutex_lock(&c->lock);
 	int r = load(w, d, d->size, c);

@@ -41,6 +41,8 @@ static void from_entry(const struct cim_writer *w, struct cim_node *node, const 
 	node->parent_id = cim_base_id(w, e->parent_id);
 	node->data = cim_data_of_stream(&e->data);
 	node->data.has_holes = node->data.has_holes || (e->flags & CIM_FLAG_SPARSE);
+	if (S_ISREG(node->mode) && attr->blocks < node->data.size / 512)
+		cim_data_set_holes(&node->data, node->data.size - attr->blocks * 512);
 	if (S_ISLNK(node->mode)) {
 		node->link.size = (uint32_t)attr->size;
 	} else if (S_ISCHR(node->mode) || S_ISBLK(node->mode)) {
@@ -505,7 +507,9 @@ void cim_node_attr_stored(const struct cim_node *node, struct cim_attr *ret)
 	ret->size = size;
 	if (S_ISREG(node->mode) && node->content)
 		ret->blocks = (cim_content_allocated(node->content) + 511) / 512;
-	else if (S_ISDIR(node->mode) || (S_ISREG(node->mode) && node->data.kind != CIM_DATA_HOLE))
+	else if (S_ISREG(node->mode))
+		ret->blocks = (cim_data_held(&node->data) + 511) / 512;
+	else if (S_ISDIR(node->mode))
 		ret->blocks = (size + 511) / 512;
 }
 

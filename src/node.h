@@ -55,7 +55,10 @@ struct cim_data {
 	uint8_t type;             /* enum cim_stream_type, of CIM_DATA_BASE and CIM_DATA_NONE */
 	bool sparse;              /* of CIM_DATA_BASE */
 	bool has_holes;           /* it is worth looking for them */
+	uint32_t n_hole_blocks;   /* of CIM_HOLE_BLOCK bytes, so many at least */
 };
+
+#define CIM_HOLE_BLOCK 4096u
 
 /* An alternate data stream: an xattr that no EA can hold, or one of Windows. */
 struct cim_ads {
@@ -229,8 +232,15 @@ int cim_writer_usable(const struct cim_writer *w);
 /** cim_data_of_stream - the data of a stream of the base */
 struct cim_data cim_data_of_stream(const struct cim_stream *s);
 
-/** cim_data_of_stored - what cim_region_put() or its kin stored; { 0 } in @s is a hole */
-struct cim_data cim_data_of_stored(const struct cim_stored *s, uint64_t size, bool has_holes);
+/** cim_data_of_stored - what cim_region_put() or its kin stored; { 0 } in @s is a hole
+ * @holes: bytes of holes in it */
+struct cim_data cim_data_of_stored(const struct cim_stored *s, uint64_t size, uint64_t holes);
+
+/** cim_data_set_holes - how much of it takes no space */
+void cim_data_set_holes(struct cim_data *d, uint64_t holes);
+
+/** cim_data_held - bytes that are no hole; never 0 where there is any data */
+uint64_t cim_data_held(const struct cim_data *d);
 
 /** cim_data_read - returns how many bytes, fewer at the end; -EIO, -CIM_ECORRUPT */
 ssize_t cim_data_read(struct cim_writer *w, const struct cim_data *d, uint64_t off, void *buf,
@@ -253,7 +263,7 @@ int cim_node_regular(struct cim_writer *w, uint32_t id, struct cim_node **ret);
 
 /** cim_node_stored - note where a file's data was stored: in place of what was before */
 void cim_node_stored(struct cim_writer *w, struct cim_node *node, const struct cim_stored *s,
-		     bool holes, uint64_t size);
+		     uint64_t holes, uint64_t size);
 
 /** cim_writer_store_all - store every content that is newer than what is stored; by the commit,
  * under the lock */

@@ -24,7 +24,7 @@ static int read_piece(int fd, uint64_t off, void *buf, size_t size)
 
 /* Pieces of data between holes, from @done on, hashed, to the place in the region. */
 static int put_pieces(struct cim_writer *w, int fd, uint64_t done, uint64_t size, uint64_t at,
-		      struct cim_hash *hash, bool holes, void *buf, bool *ret_holes)
+		      struct cim_hash *hash, bool holes, void *buf, uint64_t *ret_holes)
 {
 	while (done < size) {
 		off_t data = holes ? lseek(fd, (off_t)done, SEEK_DATA) : (off_t)done;
@@ -36,7 +36,7 @@ static int put_pieces(struct cim_writer *w, int fd, uint64_t done, uint64_t size
 		if (data < 0 || hole < 0)
 			return -errno;
 		uint64_t from = MIN((uint64_t)data, size), to = MIN((uint64_t)hole, size);
-		*ret_holes = *ret_holes || from > done;
+		*ret_holes += from - done;
 		if (hash)
 			cim_hash_zeros(hash, from - done);
 		done = from;
@@ -62,14 +62,14 @@ static bool is_zero(const uint8_t *bytes, size_t size)
 
 /* What is no hole by content of a piece that was read; the piece begins at a block. */
 static int put_blocks(struct cim_writer *w, uint64_t at, uint64_t off, const uint8_t *piece,
-		      size_t size, bool *ret_holes)
+		      size_t size, uint64_t *ret_holes)
 {
 	int r = 0;
 
 	for (size_t done = 0, n; r == 0 && done < size; done += n) {
 		n = MIN(size - done, HOLE_BLOCK);
 		if (is_zero(piece + done, n))
-			*ret_holes = true;
+			*ret_holes += n;
 		else
 			r = cim_region_write(w->region, at, off + done, piece + done, n);
 	}
@@ -81,7 +81,7 @@ static int put_blocks(struct cim_writer *w, uint64_t at, uint64_t off, const uin
  * some.  Where it has them there is nothing to read.
  */
 static int put_by_content(struct cim_writer *w, int fd, uint64_t size, uint64_t at,
-			  struct cim_hash *hash, void *buf, bool *ret_holes, bool *ret_all)
+			  struct cim_hash *hash, void *buf, uint64_t *ret_holes, bool *ret_all)
 {
 	static const uint8_t zeros[4096];
 	uint64_t done = 0;
@@ -93,7 +93,7 @@ static int put_by_content(struct cim_writer *w, int fd, uint64_t size, uint64_t 
 		uint64_t from = data < 0 ? done : (uint64_t)data / HOLE_BLOCK * HOLE_BLOCK;
 
 		from = no_more ? size : MIN(MAX(from, done), size);
-		*ret_holes = *ret_holes || from > done;
+		*ret_holes += from - done;
 		for (size_t n; done < from; done += n) {
 			n = (size_t)MIN(from - done, sizeof(zeros));
 			cim_hash_add(hash, zeros, n);
@@ -115,7 +115,7 @@ static int put_by_content(struct cim_writer *w, int fd, uint64_t size, uint64_t 
 }
 
 static int put_consistent(struct cim_writer *w, int fd, uint64_t size, void *buf,
-			  struct cim_stored *ret, bool *ret_holes)
+			  struct cim_stored *ret, uint64_t *ret_holes)
 {
 	struct cim_digest digest;
 	bool all_hole;
@@ -159,7 +159,7 @@ static int share_blocks(struct cim_writer *w, int fd, uint64_t size, uint64_t at
 }
 
 static int put_large(struct cim_writer *w, int fd, uint64_t size, bool holes, void *buf,
-		     struct cim_stored *ret, bool *ret_holes)
+		     struct cim_stored *ret, uint64_t *ret_holes)
 {
 	uint64_t at, done = 0;
 	struct stat st;
@@ -186,13 +186,13 @@ static int put_large(struct cim_writer *w, int fd, uint64_t size, bool holes, vo
 }
 
 static int put_small(struct cim_writer *w, int fd, uint64_t size, bool holes, void *buf,
-		     struct cim_stored *ret, bool *ret_holes)
+		     struct cim_stored *ret, uint64_t *ret_holes)
 {
 	off_t hole = holes ? lseek(fd, 0, SEEK_HOLE) : (off_t)size;
 
 	if (hole < 0)
 		return -errno;
-	*ret_holes = hole < (off_t)size;
+	*ret_holes = size - MIN((uint64_t)hole, size);
 	int r = read_piece(fd, 0, buf, (size_t)size);
 	return r < 0 ? r : cim_region_put(w->region, buf, (size_t)size, ret);
 }
@@ -209,17 +209,17 @@ int cim_writer_put(struct cim_writer *w, uint32_t id, int fd, uint64_t size, boo
 {
 	struct cim_stored s = { 0 };
 	struct cim_node *node;
-	bool has_holes = false;
+	uint64_t hole_bytes = 0;
 	int r = 0;
 
 	if (w->consistent) {
-		r = put_consistent(w, fd, size, buf, &s, &has_holes);
+		r = put_consistent(w, fd, size, buf, &s, &hole_bytes);
 	} else if (holes && size > 0 && (r = is_all_hole(fd)) != 0) {
-		has_holes = true;
+		hole_bytes = size;
 	} else if (size > CIM_PUT_BUFFER || (holes && size > CIM_SMALL_MAX)) {
-		r = put_large(w, fd, size, holes, buf, &s, &has_holes);
+		r = put_large(w, fd, size, holes, buf, &s, &hole_bytes);
 	} else if (size > 0) {
-		r = put_small(w, fd, size, holes, buf, &s, &has_holes);
+		r = put_small(w, fd, size, holes, buf, &s, &hole_bytes);
 	}
 	if (r < 0)
 		return r;
@@ -231,6 +231,6 @@ int cim_writer_put(struct cim_writer *w, uint32_t id, int fd, uint64_t size, boo
 		return r;
 	}
 	cim_content_unref(g_steal_pointer(&node->content));
-	cim_node_stored(w, node, &s, has_holes, size);
+	cim_node_stored(w, node, &s, hole_bytes, size);
 	return 0;
 }

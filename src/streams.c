@@ -286,7 +286,7 @@ int cim_stream_writer_open(struct cim_writer *w, uint32_t id, const char *stream
 		return r;
 	}
 	s->n_units = (uint16_t)n;
-	struct cim_data zeros = cim_data_of_stored(&nothing, size, false);
+	struct cim_data zeros = cim_data_of_stored(&nothing, size, 0);
 	put_data(s, node, &zeros);
 	w->n_streams++;
 	*ret = s;
@@ -364,8 +364,9 @@ static int store_stream(struct cim_stream_writer *s, struct cim_data *ret)
 		r = end_large(s, &stored);
 	else if (r == 0 && s->small)
 		r = cim_region_put(s->w->region, s->small, (size_t)s->size, &stored);
+	uint64_t left = s->size - s->done;
 	if (r == 0)
-		*ret = cim_data_of_stored(&stored, s->size, s->size - s->done >= CIM_DATA_ALIGN);
+		*ret = cim_data_of_stored(&stored, s->size, left >= CIM_DATA_ALIGN ? left : 0);
 	return r;
 }
 

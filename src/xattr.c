@@ -184,7 +184,7 @@ static int set_stream(struct cim_writer *w, struct cim_node *node, const char *x
 	int r = size > 0 ? cim_region_put(w->region, value, size, &stored) : 0;
 	if (r < 0)
 		return r;
-	struct cim_data data = cim_data_of_stored(&stored, size, false);
+	struct cim_data data = cim_data_of_stored(&stored, size, 0);
 	cim_streams_put(w, node, units, (size_t)n, &data);
 	return 0;
 }

@@ -322,6 +322,58 @@ START_TEST(holes_are_kept_through_commit)
 }
 END_TEST
 
+/* What a writer says of files that are stored is what their image will say. */
+START_TEST(blocks_of_stored_files_leave_out_holes)
+{
+	static const struct {
+		const char *path;
+		uint64_t size, data_off, data_size;
+	} rows[] = {
+		{ "beginning", 20 * MIB, 0, MIB },
+		{ "middle", 20 * MIB, 9 * MIB, 3 * MIB },
+		{ "end", 20 * MIB, 20 * MIB - 65536, 65536 },
+		{ "whole", MIB, 0, MIB },
+		{ "huge", 1ull << 40, 1ull << 39, 65536 },
+		{ "small", 10000, 9000, 1000 },
+		{ "none", MIB, 0, 0 },
+	};
+	bool exact = keeps_holes(65536, 10 * MIB, 65536);
+	g_autofree uint8_t *data = pattern(3 * MIB, 10);
+
+	for (int fork = 0; fork < 2; fork++) {
+		struct cim_writer *w = open_writer(fork ? "a.cim" : NULL, "a.cim");
+		uint64_t blocks[N_ROWS(rows)];
+
+		for (size_t i = 0; i < N_ROWS(rows); i++) {
+			uint32_t id = fork ? find(w, rows[i].path)
+					   : make_file(w, rows[i].path, S_IFREG | 0644);
+
+			ck_assert_int_eq(try_truncate(w, id, rows[i].size), 0);
+			if (fork) /* a node of the base's, with the data it had */
+				ck_assert_int_eq(
+					cim_writer_set(w, id, CIM_SET_MODE,
+						       &(struct cim_attr){ .posix.mode = 0600 }),
+					0);
+			else if (rows[i].data_size > 0)
+				write_at(w, id, rows[i].data_off, data, rows[i].data_size);
+			blocks[i] = attr_of(w, id).blocks;
+			if (rows[i].data_size > 0)
+				ck_assert_uint_ge(blocks[i], rows[i].data_size / 512);
+			if (exact && rows[i].size > 10000)
+				ck_assert_uint_le(blocks[i], (rows[i].data_size + 65536) / 512);
+		}
+		commit(w);
+		struct cim_image *img = open_image("a.cim");
+		for (size_t i = 0; i < N_ROWS(rows); i++)
+			ck_assert_msg(!exact || blocks[i] == image_attr(img, rows[i].path).blocks,
+				      "\"%s\": %llu blocks in the writer, %llu in the image",
+				      rows[i].path, (unsigned long long)blocks[i],
+				      (unsigned long long)image_attr(img, rows[i].path).blocks);
+		cim_image_unref(img);
+	}
+}
+END_TEST
+
 /* Archivers take a file without blocks for one hole, and do not read it. */
 START_TEST(file_with_data_has_blocks)
 {
@@ -711,6 +763,7 @@ static Suite *suite(void)
 	tcase_add_test(data, what_was_cut_off_does_not_come_back);
 	tcase_add_loop_test(data, data_is_as_in_memory_after_random_changes, 0, 6);
 	tcase_add_test(data, holes_are_kept_through_commit);
+	tcase_add_test(data, blocks_of_stored_files_leave_out_holes);
 	tcase_add_test(data, file_with_data_has_blocks);
 	tcase_add_test(data, punched_hole_is_a_hole_in_the_image);
 	tcase_add_loop_test(data, file_appended_to_many_times_is_stored_once, 0, N_ROWS(appends));
