@@ -102,6 +102,13 @@ like "fsck names the file" "$(out "$CIMFS" fsck -d "$dir")" \
 	"damage: ${data##*/}: .* bytes at 4096 .*\[digest\]$"
 damage "$data" 5000
 exits_with "and no more when it is as it was" 0 "$CIMFS" fsck --data "$dir"
+if command -v script >/dev/null; then
+	first=$(script -qec "'$CIMFS' fsck -d '$dir'" /dev/null </dev/null | tr "\r" "\n" |
+		grep -m 1 .)
+	is "fsck does not guess at once how long it will take" "$(grep -c " left" <<<"$first")" 0
+else
+	skip "fsck does not guess at once how long it will take" "no script command"
+fi
 
 make_images
 rm "$(one_file "$dir" 'region_*_0')"

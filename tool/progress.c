@@ -10,6 +10,7 @@
 #include "tool.h"
 
 #define INTERVAL_US (G_USEC_PER_SEC / 10)
+#define GUESS_LINES 10 /* shown before a guess how long it takes is worth anything: a second */
 #define LINE_SIZE   128
 
 void progress_init(struct progress *p, bool terminal)
@@ -19,6 +20,7 @@ void progress_init(struct progress *p, bool terminal)
 		.started = g_get_monotonic_time(),
 		.phase = "",
 	};
+	p->drawn = p->started; /* nothing can be said at once */
 	g_mutex_init(&p->lock);
 }
 
@@ -48,7 +50,7 @@ static void format_line(const struct progress *p, int64_t now, char line[LINE_SI
 	n += snprintf(line + n, LINE_SIZE - (size_t)n, "%s, %s/s", size, speed);
 	if (*p->phase)
 		snprintf(line + n, LINE_SIZE - (size_t)n, ", %s", p->phase);
-	else if (p->total_known && rate > 0)
+	else if (p->total_known && rate > 0 && p->n_drawn >= GUESS_LINES)
 		snprintf(line + n, LINE_SIZE - (size_t)n, ", %.0f s left", (double)left / rate);
 }
 
@@ -67,6 +69,7 @@ static void draw(struct progress *p, int64_t now)
 	format_line(p, now, line);
 	g_mutex_lock(&p->lock);
 	p->drawn = now;
+	p->n_drawn++;
 	int n = fprintf(stderr, "\r%-*s", p->width, line) - 1;
 	p->width = MAX(n, 0);
 	fflush(stderr);

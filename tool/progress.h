@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * How far something long is: one line on a terminal, rewritten up to ten times a second.
+ * How far something long is: one line on a terminal, rewritten up to ten times a second, with how
+ * long it will take as soon as that can be told.
  *
  * Everything may be called from any thread but progress_tick(), which is for one thread.
  */
@@ -15,6 +16,7 @@
 struct progress {
 	bool terminal;
 	int64_t started, drawn; /* µs, monotonic */
+	unsigned int n_drawn;   /* lines so far */
 	int width;              /* columns of the line that is shown; 0: none */
 	GMutex lock;            /* the terminal's */
 	_Atomic(uint64_t) found_files, found_bytes;
