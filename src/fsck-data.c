@@ -361,15 +361,16 @@ static void tell_misfits(struct check *c)
 		       c->n_misfit - MISFITS_MAX);
 }
 
-int fsck_objects(struct fsck *f, const char *image, const struct cim_set *set, uint32_t first)
+int fsck_objects(struct fsck *f, const char *image, const struct cim_set *set,
+		 const GArray *indexes)
 {
 	struct check c = { .f = f, .image = image, .guid = &set->guid };
 	int r = 0;
 
 	c.misfits = g_array_new(FALSE, FALSE, sizeof(struct misfit));
 	c.buf = f->opt->data ? g_malloc(CHUNK) : NULL;
-	for (uint32_t i = first; r == 0 && i < set->n_regions && f->stop == 0; i++)
-		r = check_pair(&c, i);
+	for (guint i = 0; r == 0 && i < indexes->len && f->stop == 0; i++)
+		r = check_pair(&c, g_array_index(indexes, uint32_t, i));
 	if (r == 0 && f->stop == 0)
 		tell_misfits(&c);
 	g_array_free(c.misfits, TRUE);

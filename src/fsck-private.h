@@ -25,6 +25,7 @@ struct fsck {
 	struct cim_fsck_totals totals;
 	int stop;             /* what ended the run: a negative errno */
 	GHashTable *sets;     /* struct cim_guid -> region files of the largest that was checked */
+	struct cim_region_list list; /* of the directory, once an image misses many files */
 	uint64_t path_budget; /* links that may still be looked at to find paths for findings */
 	uint64_t all_bytes;   /* of region files, for the progress; 0: unknown */
 };
@@ -123,8 +124,9 @@ void fsck_alignment(struct fsck_image *im, uint32_t id, uint64_t off, const char
 
 /**
  * fsck_objects - the object ID files of a set, and with opt->data all bytes of its region files
- * @first: the region file to begin with; those before were checked
+ * @indexes: uint32_t, of the region files to be looked at
  */
-int fsck_objects(struct fsck *f, const char *image, const struct cim_set *set, uint32_t first);
+int fsck_objects(struct fsck *f, const char *image, const struct cim_set *set,
+		 const GArray *indexes);
 
 #endif

@@ -18,6 +18,7 @@
 #include "fsck-private.h"
 #include "reader.h"
 
+#define MISSING_MAX 64         /* region files of a set that are looked for in vain */
 #define PATH_DEPTH  64         /* components of a path that is told */
 #define PATH_BUDGET 0x10000000 /* links that are looked at to tell paths, in all */
 
@@ -135,8 +136,9 @@ static void check_region_header(struct fsck *f, const char *image, const char *f
 		region_damage("region-read", "it cannot be read, or was cut off meanwhile");
 }
 
+/* *there gets its index if it can be opened. */
 static int check_region(struct fsck *f, const char *image, const struct cim_guid *guid,
-			uint32_t index)
+			uint32_t index, GArray *there)
 {
 	char file[CIM_FILE_NAME];
 	struct cim_mapping m;
@@ -156,25 +158,72 @@ static int check_region(struct fsck *f, const char *image, const struct cim_guid
 		return r;
 	check_region_header(f, image, file, &m, index);
 	cim_mapping_close(&m);
+	g_array_append_val(there, index);
 	return 0;
+}
+
+/* The files of a set from index @from on, of which the directory has few. */
+static int check_listed(struct fsck *f, const char *image, const struct cim_set *set, uint32_t from,
+			GArray *there)
+{
+	const char *file = NULL;
+	char guid[CIM_GUID_TEXT];
+	uint32_t n = 0;
+	int r = cim_region_list_fill(f->store, &f->list);
+	const GArray *listed = r == 0 ? cim_region_list_of(&f->list, &set->guid) : NULL;
+
+	for (guint i = 0; r == 0 && listed && i < listed->len && f->stop == 0; i++) {
+		uint32_t index = g_array_index(listed, uint32_t, i);
+
+		if (index < from || index >= set->n_regions)
+			continue;
+		r = check_region(f, image, &set->guid, index, there);
+		n++;
+	}
+	if (r == 0 && n < set->n_regions - from) {
+		cim_guid_format(&set->guid, guid);
+		region_damage(
+			"region-missing",
+			"%u more of the %u region files that set %s is said to have are missing",
+			set->n_regions - from - n, set->n_regions, guid);
+	}
+	return r;
+}
+
+/*
+ * The region files of a set from index @first on.  It may claim as many as it likes: when it lacks
+ * MISSING_MAX, the directory decides which are tried.
+ */
+static int check_regions(struct fsck *f, const char *image, const struct cim_set *set,
+			 uint32_t first, GArray *there)
+{
+	uint32_t k = first;
+	int r = 0;
+
+	for (; r == 0 && f->stop == 0 && k < set->n_regions; k++) {
+		if (k - first - there->len == MISSING_MAX)
+			return check_listed(f, image, set, k, there);
+		r = check_region(f, image, &set->guid, k, there);
+	}
+	return r;
 }
 
 int fsck_sets(struct fsck *f, const char *image, const struct cim_set *sets, uint32_t n)
 {
 	for (uint32_t i = 0; i < n && f->stop == 0; i++) {
 		uint32_t done = GPOINTER_TO_UINT(g_hash_table_lookup(f->sets, &sets[i].guid));
-		int r = 0;
 
 		/* Images that disagree about a set's size are checked for what each says. */
-		for (uint32_t k = done; r == 0 && k < sets[i].n_regions; k++)
-			r = check_region(f, image, &sets[i].guid, k);
-		if (r == 0 && done < sets[i].n_regions)
-			r = fsck_objects(f, image, &sets[i], done);
+		if (done >= sets[i].n_regions)
+			continue;
+		g_autoptr(GArray) there = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+		int r = check_regions(f, image, &sets[i], done, there);
+		if (r == 0)
+			r = fsck_objects(f, image, &sets[i], there);
 		if (r < 0)
 			return r;
-		if (done < sets[i].n_regions)
-			g_hash_table_insert(f->sets, g_memdup2(&sets[i].guid, sizeof(sets[i].guid)),
-					    GUINT_TO_POINTER(sets[i].n_regions));
+		g_hash_table_insert(f->sets, g_memdup2(&sets[i].guid, sizeof(sets[i].guid)),
+				    GUINT_TO_POINTER(sets[i].n_regions));
 	}
 	return f->stop;
 }
@@ -202,6 +251,7 @@ static int end(struct fsck *f, int r)
 	struct cim_fsck_totals *to = f->opt->totals;
 
 	g_hash_table_destroy(f->sets);
+	cim_region_list_clear(&f->list);
 	if (to) {
 		to->n_damage += f->totals.n_damage;
 		to->n_notes += f->totals.n_notes;
@@ -214,33 +264,40 @@ static int end(struct fsck *f, int r)
 	return f->totals.n_damage ? 1 : r;
 }
 
-/* How much there is to read, for the progress. */
-static void measure(struct fsck *f, char *const *names)
+/* How much there is to read, for the progress: of the files that there are. */
+static void measure(struct fsck *f, char *const *images)
 {
-	g_autoptr(GHashTable) seen = NULL;
-	char file[CIM_FILE_NAME];
+	g_autoptr(GHashTable) listed = NULL; /* struct cim_guid -> how many files of it */
+	g_auto(GStrv) files = NULL;
+	struct cim_guid guid;
+	uint32_t index;
 	struct stat st;
 
-	if (!f->opt->data || !f->opt->progress)
+	if (!f->opt->data || !f->opt->progress || cim_store_files(f->store, &files) < 0)
 		return;
-	seen = g_hash_table_new_full(cim_guid_hash, cim_guid_equal, g_free, NULL);
-	for (; *names; names++) {
+	listed = g_hash_table_new_full(cim_guid_hash, cim_guid_equal, g_free, NULL);
+	for (; *images; images++) {
 		g_autofree struct cim_set *sets = NULL;
 		uint32_t n = 0;
 
-		if (cim_image_list_sets(f->store, *names, &sets, &n) < 0)
+		if (cim_image_list_sets(f->store, *images, &sets, &n) < 0)
 			continue;
 		for (uint32_t i = 0; i < n; i++) {
-			if (!g_hash_table_add(seen, g_memdup2(&sets[i].guid, sizeof(sets[i].guid))))
-				continue;
-			for (uint32_t k = 0; k < sets[i].n_regions; k++) {
-				cim_region_name(&sets[i].guid, k, file);
-				if (fstatat(f->store->dirfd, file, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-				    S_ISREG(st.st_mode))
-					f->all_bytes += (uint64_t)st.st_size;
-			}
+			uint32_t known =
+				GPOINTER_TO_UINT(g_hash_table_lookup(listed, &sets[i].guid));
+
+			if (sets[i].n_regions > known)
+				g_hash_table_insert(listed,
+						    g_memdup2(&sets[i].guid, sizeof(sets[i].guid)),
+						    GUINT_TO_POINTER(sets[i].n_regions));
 		}
 	}
+	for (char **file = files; *file; file++)
+		if (cim_store_name_kind(*file, &guid, &index) == CIM_NAME_REGION &&
+		    index < GPOINTER_TO_UINT(g_hash_table_lookup(listed, &guid)) &&
+		    fstatat(f->store->dirfd, *file, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISREG(st.st_mode))
+			f->all_bytes += (uint64_t)st.st_size;
 }
 
 int cim_fsck_image(struct cim_store *store, const char *name, const struct cim_fsck_options *opt,

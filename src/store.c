@@ -88,19 +88,25 @@ static void note_region(GHashTable *indexes, const struct cim_guid *guid, uint32
 	g_array_append_val(of_set, index);
 }
 
-/* Where the directory cannot be listed, each file is tried as before. */
-static void list_regions(struct cim_store *store, struct cim_region_list *l)
+int cim_region_list_fill(struct cim_store *store, struct cim_region_list *l)
 {
 	g_auto(GStrv) names = NULL;
 	struct cim_guid guid;
 	uint32_t index;
+	int r = l->indexes ? 0 : cim_store_files(store, &names);
 
-	if (cim_store_files(store, &names) < 0)
-		return;
+	if (r < 0 || l->indexes)
+		return r;
 	l->indexes = g_hash_table_new_full(cim_guid_hash, cim_guid_equal, g_free, free_indexes);
 	for (char **name = names; *name; name++)
 		if (cim_store_name_kind(*name, &guid, &index) == CIM_NAME_REGION)
 			note_region(l->indexes, &guid, index);
+	return 0;
+}
+
+const GArray *cim_region_list_of(const struct cim_region_list *l, const struct cim_guid *guid)
+{
+	return g_hash_table_lookup(l->indexes, guid);
 }
 
 /* ---- region files ---- */
@@ -130,7 +136,7 @@ static int map_region(struct cim_store *store, const struct cim_guid *guid, uint
 static int map_listed(struct cim_store *store, struct cim_regions *regions, uint32_t from,
 		      struct cim_region_list *list)
 {
-	const GArray *of_set = g_hash_table_lookup(list->indexes, &regions->guid);
+	const GArray *of_set = cim_region_list_of(list, &regions->guid);
 	int r = 0;
 
 	for (guint i = 0; r == 0 && of_set && i < of_set->len; i++) {
@@ -156,8 +162,9 @@ static int regions_open(struct cim_store *store, const struct cim_set *set,
 		regions->region[k].fd = -1;
 	for (; r == 0 && i < regions->n && !list->indexes; i++) {
 		r = map_region(store, &set->guid, i, list, &regions->region[i]);
+		/* Where the directory cannot be listed, each file is tried as before. */
 		if (r == 0 && list->n_missing == MAX_MISSING)
-			list_regions(store, list);
+			(void)cim_region_list_fill(store, list);
 	}
 	if (r == 0 && list->indexes)
 		r = map_listed(store, regions, i, list);

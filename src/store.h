@@ -50,6 +50,14 @@ struct cim_region_list {
 };
 void cim_region_list_clear(struct cim_region_list *l);
 
+/** cim_region_list_fill - list the directory, unless that was done; 0, or what cim_store_files()
+ * says */
+int cim_region_list_fill(struct cim_store *store, struct cim_region_list *l);
+
+/** cim_region_list_of - the region files that a set has, by index, in no order; NULL: none.  Filled
+ * before */
+const GArray *cim_region_list_of(const struct cim_region_list *l, const struct cim_guid *guid);
+
 /**
  * cim_store_regions - the region files of a set, mapped
  * @list: what is known of the directory; learns more

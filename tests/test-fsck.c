@@ -109,6 +109,34 @@ START_TEST(huge_claims_are_cheap)
 }
 END_TEST
 
+START_TEST(region_files_that_are_claimed_are_not_all_looked_for)
+{
+	struct cim_fsck_totals totals = { 0 };
+	struct cim_fsck_options opt = { .data = true, .totals = &totals };
+	const cim_le16 all = cim_put16(0xFFFF);
+	char region[CIM_FILE_NAME], other[CIM_FILE_NAME];
+	struct cim_set *sets;
+	struct heard h;
+	uint32_t n;
+
+	make_rich();
+	damage_file("a.cim", offsetof(struct cim_image_disk, own.n_regions), &all, sizeof(all));
+	/* One far behind the gap is there: it is found, and looked at. */
+	ck_assert_int_eq(cim_image_list_sets(test_store, "a.cim", &sets, &n), 0);
+	cim_region_name(&sets[0].guid, 0, region);
+	cim_region_name(&sets[0].guid, 60000, other);
+	g_free(sets);
+	ck_assert_int_eq(linkat(test_store->dirfd, region, test_store->dirfd, other, 0), 0);
+	hear_nothing(&h);
+	ck_assert_int_eq(cim_fsck_directory(test_store, &opt, hear, &h), 1);
+	ck_assert_uint_lt(totals.n_damage, 100);
+	ck_assert(is_heard(&h, "damage region-missing"));
+	ck_assert(is_heard(&h, "damage region-header")); /* its index is another's */
+	ck_assert_ptr_nonnull(strstr(h.all->str, ": 65467 more of the 65535 region files"));
+	forget(&h);
+}
+END_TEST
+
 static int refuse(void *arg, const struct cim_fsck_finding *f)
 {
 	return -ECANCELED;
@@ -189,6 +217,7 @@ static Suite *suite(void)
 	suite_add_tcase(s, clean);
 	tcase_add_checked_fixture(bad, setup_dir, teardown_dir);
 	tcase_add_test(bad, huge_claims_are_cheap);
+	tcase_add_test(bad, region_files_that_are_claimed_are_not_all_looked_for);
 	tcase_add_test(bad, callback_ends_the_check);
 	tcase_add_test(bad, digests_of_another_kind_are_no_damage);
 	tcase_add_test(bad, link_table_that_directories_share_counts_for_each);
