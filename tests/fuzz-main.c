@@ -111,7 +111,8 @@ static void edit(struct test_random *r, GByteArray *b)
 	case 2:
 		n = 1 + test_random_below(r, 8);
 		n = MIN(n, b->len - at);
-		memset(b->data + at, test_random_next(r) & 1 ? 0xFF : 0, n);
+		if (n)
+			memset(b->data + at, test_random_next(r) & 1 ? 0xFF : 0, n);
 		break;
 	case 3:
 		g_byte_array_set_size(b, (guint)at);
