@@ -52,10 +52,10 @@ def walk(bench, corpus, where):
 def opens(bench, corpus, where):
     with tempfile.NamedTemporaryFile("w", suffix=".list", encoding="utf-8",
                                      errors="surrogateescape") as f:
-        f.writelines(os.path.join(where, p) + "\n" for p in corpus.small)
+        f.writelines(p + "\n" for p in corpus.small)
         f.flush()
         out = subprocess.run([bench.probe, "open", f.name], check=True, capture_output=True,
-                             text=True, timeout=bench.limit)
+                             text=True, timeout=bench.limit, cwd=where)
     return [float(n) for n in out.stdout.split()]
 
 
