@@ -239,13 +239,12 @@ static int gather(const struct cim_image *img, const struct cim_stream *s, uint6
 	while (size > 0) {
 		const uint8_t *p;
 		uint64_t n;
-		int r = cim_stream_span(img, s, off, &p, &n);
+		int r = cim_stream_span(img, s, off, size, &p, &n);
 
 		if (r < 0)
 			return r;
 		if (count == MAX_PIECES)
 			return 0;
-		n = MIN(n, size);
 		if (!p)
 			n = MIN(n, ZEROS);
 		iov[count].iov_base = p ? (void *)(uintptr_t)p : zeros;

@@ -6,7 +6,7 @@ set -eu
 
 # The rows, lowest first: modules of src/, or a whole directory as "fuse/".
 layers=(
-	"le util error tmpfile idmap"
+	"le util error tmpfile idmap ahead"
 	"name upcase ea reparse acl mapping format sid sddl view symlink windows"
 	"lock posix store fold ntfs-xattr"
 	"image delete garbage objects region region-compact region-guid region-private blobs"

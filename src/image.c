@@ -194,9 +194,8 @@ int cim_image_examine(struct cim_store *store, const char *name, struct cim_set 
 	if (r < 0) {
 		g_free(img.sets);
 		/* A region file that is missing is damage to the image. */
-		return cim_fail(r == -ENOENT ? CIM_ECORRUPT : -r,
-				"image \"%s\" cannot be read: %s", name,
-				*cim_reason() ? cim_reason() : g_strerror(-r));
+		return cim_fail(r == -ENOENT ? CIM_ECORRUPT : -r, "image \"%s\" cannot be read: %s",
+				name, *cim_reason() ? cim_reason() : g_strerror(-r));
 	}
 	*ret = img.sets;
 	*ret_n = img.n_sets;
@@ -305,6 +304,11 @@ int cim_image_bytes(const struct cim_image *img, uint64_t off, uint64_t size, co
 	return 0;
 }
 
+void cim_image_will_read(const struct cim_image *img, uint64_t off, uint64_t size)
+{
+	cim_mapping_will_read(img->region[cim_off_region(off)], cim_off_byte(off), size);
+}
+
 /* The name of the file with a region index that the image has. */
 static void name_of_region(const struct cim_image *img, uint32_t index, char ret[CIM_FILE_NAME])
 {
@@ -368,8 +372,8 @@ int cim_image_entry(const struct cim_image *img, uint32_t id, struct cim_entry *
 	/* From the table's start: with the offset added, a lie could lead into another region. */
 	r = cim_image_span(img, t.off, &p, &n);
 	if (r == 0 && n / t.entry_size <= k)
-		r = cim_fail(CIM_ECORRUPT, "file ID %u is entry %u of a file table that ends before",
-			     id, k);
+		r = cim_fail(CIM_ECORRUPT,
+			     "file ID %u is entry %u of a file table that ends before", id, k);
 	if (r == 0)
 		r = cim_entry_parse(p + (size_t)k * t.entry_size, t.entry_size, ret);
 	if (r == 0)

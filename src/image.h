@@ -92,6 +92,10 @@ int cim_image_bytes(const struct cim_image *img, uint64_t off, uint64_t size, co
 int cim_image_span(const struct cim_image *img, uint64_t off, const uint8_t **ret,
 		   uint64_t *ret_size);
 
+/** cim_image_will_read - before data of cim_image_bytes() is touched; not for metadata, around which
+ * the kernel shall read */
+void cim_image_will_read(const struct cim_image *img, uint64_t off, uint64_t size);
+
 /**
  * cim_image_check - after @size bytes at @off were used: whether they were there
  * Returns 0, -EIO if the file was cut off under us, or -CIM_ECORRUPT (no such region).

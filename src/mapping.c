@@ -152,6 +152,21 @@ static uint64_t next_page(uint64_t at, uint64_t size)
 	return (at + size + page - 1) / page * page;
 }
 
+void cim_mapping_will_read(const struct cim_mapping *m, uint64_t at, uint64_t size)
+{
+	struct cim_mapping *known = (struct cim_mapping *)(uintptr_t)m; /* what is known of it */
+	/* With the page that cim_mapping_check() touches. */
+	uint64_t end = MIN(next_page(at, size) + 1, m->size), from;
+	uint64_t n = cim_ahead_next(&known->ahead, at, end - at, &from);
+
+	if (n == 0 || from >= m->size)
+		return;
+	n = MIN(n, m->size - from) + from % (uint64_t)page_size;
+	from -= from % (uint64_t)page_size;
+	/* Advice: where it is not taken, the page fault reads what is missing. */
+	(void)madvise((void *)(uintptr_t)(m->data + from), n, MADV_WILLNEED);
+}
+
 bool cim_mapping_ends_with(const struct cim_mapping *m, uint64_t at, uint64_t size)
 {
 	return next_page(at, size) >= m->size;

@@ -21,6 +21,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "ahead.h"
+
 struct cim_mapping {
 	const uint8_t *data;
 	size_t size; /* bytes; 0 and data NULL when nothing is mapped */
@@ -30,6 +32,7 @@ struct cim_mapping {
 	_Atomic(bool) damaged;
 	_Atomic(int64_t) looked; /* when its length was last asked for, in coarse milliseconds */
 	void *slot;              /* in the handler's list */
+	struct cim_ahead ahead;  /* of its data */
 };
 
 /**
@@ -58,6 +61,12 @@ static inline bool cim_mapping_damaged(const struct cim_mapping *m)
  */
 bool cim_mapping_check(const struct cim_mapping *m, uint64_t at, uint64_t size, int dirfd,
 		       const char *name);
+
+/**
+ * cim_mapping_will_read - before data of a mapping is touched: have the kernel begin to read it
+ * @at, @size: which; inside the mapping
+ */
+void cim_mapping_will_read(const struct cim_mapping *m, uint64_t at, uint64_t size);
 
 /** cim_mapping_ends_with - whether bytes reach into the last page, for which the name is needed */
 bool cim_mapping_ends_with(const struct cim_mapping *m, uint64_t at, uint64_t size);

@@ -492,8 +492,8 @@ int cim_path_lookup(const struct cim_image *img, const char *path, bool follow, 
 /* ---- data ---- */
 
 /* A PE image lies in pieces, each shifted by its mapping's delta (format.md, PE image). */
-static int pe_span(const struct cim_image *img, const struct cim_stream *s, uint64_t off,
-		   const uint8_t **ret, uint64_t *ret_size)
+static int pe_run(const struct cim_image *img, const struct cim_stream *s, uint64_t off,
+		  uint64_t *ret_off, uint64_t *ret_size)
 {
 	const uint8_t *p;
 	uint64_t n, end = s->size, delta = 0;
@@ -523,28 +523,35 @@ static int pe_span(const struct cim_image *img, const struct cim_stream *s, uint
 	if (at > pe.data_size || size > pe.data_size - at ||
 	    at + size > CIM_REGION_OFF_MAX - cim_off_byte(pe.data_off))
 		return cim_fail(CIM_ECORRUPT, "a PE image's mapping passes its data's end");
-	r = cim_image_bytes(img, pe.data_off + at, size, ret);
+	*ret_off = pe.data_off + at;
 	*ret_size = size;
-	return r;
+	return 0;
 }
 
 int cim_stream_span(const struct cim_image *img, const struct cim_stream *s, uint64_t off,
-		    const uint8_t **ret, uint64_t *ret_size)
+		    uint64_t size, const uint8_t **ret, uint64_t *ret_size)
 {
+	uint64_t run = s->off, run_size = s->size, skip = off;
 	const uint8_t *p;
+	int r = 0;
 
 	if (s->sparse) {
 		*ret = NULL;
-		*ret_size = s->size - off;
+		*ret_size = MIN(s->size - off, size);
 		return 0;
 	}
-	if (s->type == CIM_STREAM_PE)
-		return pe_span(img, s, off, ret, ret_size);
-	int r = cim_image_bytes(img, s->off, s->size, &p);
+	if (s->type == CIM_STREAM_PE) {
+		skip = 0;
+		r = pe_run(img, s, off, &run, &run_size);
+	}
+	/* All of it: with the offset added, a lie could lead into another region. */
+	if (r == 0)
+		r = cim_image_bytes(img, run, run_size, &p);
 	if (r < 0)
 		return r;
-	*ret = p + off;
-	*ret_size = s->size - off;
+	*ret = p + skip;
+	*ret_size = MIN(run_size - skip, size);
+	cim_image_will_read(img, run + skip, *ret_size);
 	return 0;
 }
 
@@ -581,11 +588,10 @@ ssize_t cim_stream_read(const struct cim_image *img, const struct cim_stream *s,
 	while (done < size) {
 		const uint8_t *p;
 		uint64_t n;
-		int r = cim_stream_span(img, s, off + done, &p, &n);
+		int r = cim_stream_span(img, s, off + done, size - done, &p, &n);
 
 		if (r < 0)
 			return r;
-		n = MIN(n, size - done);
 		if (p)
 			memcpy((char *)buf + done, p, n);
 		else

@@ -106,15 +106,16 @@ int cim_path_lookup(const struct cim_image *img, const char *path, bool follow, 
 /* ---- data ---- */
 
 /**
- * cim_stream_span - a run of a stream's bytes, where they are mapped
+ * cim_stream_span - a run of a stream's bytes that are about to be read, where they are mapped
  * @off: < s->size
+ * @size: > 0, how many are wanted; up to the stream's end
  * @ret: NULL: the run is zeros
- * @ret_size: > 0, up to the stream's end
+ * @ret_size: > 0, at most @size
  *
  * Returns 0 or -CIM_ECORRUPT.
  */
 int cim_stream_span(const struct cim_image *img, const struct cim_stream *s, uint64_t off,
-		    const uint8_t **ret, uint64_t *ret_size);
+		    uint64_t size, const uint8_t **ret, uint64_t *ret_size);
 
 /**
  * cim_stream_check - after bytes of a stream were used where they are mapped: whether they were there

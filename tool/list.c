@@ -469,11 +469,12 @@ static int put_stream(const struct cim_image *img, const struct cim_stream *s)
 	const uint8_t *p;
 
 	while (off < s->size) {
-		int r = cim_stream_span(img, s, off, &p, &n);
+		int r = cim_stream_span(img, s, off, CHUNK, &p, &n);
 
 		if (r < 0)
 			return r;
-		n = MIN(n, p ? CHUNK : sizeof(zeros));
+		if (!p)
+			n = MIN(n, sizeof(zeros));
 		ssize_t done = write(STDOUT_FILENO, p ? p : zeros, n);
 		if (done < 0 && errno == EFAULT)
 			return cim_fail(EIO, "a region file was cut off while it was read");
