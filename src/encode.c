@@ -49,9 +49,10 @@ static int compare_ids(gconstpointer a, gconstpointer b)
 	return (x->id > y->id) - (x->id < y->id);
 }
 
-static void number_new(struct encoder *e, struct cim_node *node)
+static void number_new(struct encoder *e, struct cim_node *node, bool dirs)
 {
-	if (!node || node->is_stream || node->n_links == 0 || e->final[node->id - e->w->base_last_id - 1])
+	if (!node || node->is_stream || node->n_links == 0 || S_ISDIR(node->mode) != dirs ||
+	    e->final[node->id - e->w->base_last_id - 1])
 		return;
 	e->final[node->id - e->w->base_last_id - 1] = ++e->last_id;
 	g_ptr_array_add(e->changed, node);
@@ -60,6 +61,10 @@ static void number_new(struct encoder *e, struct cim_node *node)
 /*
  * Number the new files in the order in which they were made (in a consistent image by their names),
  * and gather all that must be written.
+ *
+ * Directories come first: they are few, and a file that a fork adds or removes changes the entry of
+ * its directory, whose table is written anew.  So forks that change files here and there write
+ * the same few tables and not one for each directory.
  */
 static void number_files(struct encoder *e)
 {
@@ -83,10 +88,12 @@ static void number_files(struct encoder *e)
 	e->final = g_new0(uint32_t, MAX(w->new_nodes->len, 1));
 	e->last_id = w->base_last_id;
 	g_autoptr(GArray) ids = w->consistent ? cim_order_of_names(w) : NULL;
-	for (guint i = 0; ids && i < ids->len; i++)
-		number_new(e, cim_node_find(w, g_array_index(ids, uint32_t, i)));
-	for (guint i = 0; i < w->new_nodes->len; i++)
-		number_new(e, g_ptr_array_index(w->new_nodes, i));
+	for (int dirs = 1; dirs >= 0; dirs--) {
+		for (guint i = 0; ids && i < ids->len; i++)
+			number_new(e, cim_node_find(w, g_array_index(ids, uint32_t, i)), dirs);
+		for (guint i = 0; i < w->new_nodes->len; i++)
+			number_new(e, g_ptr_array_index(w->new_nodes, i), dirs);
+	}
 }
 
 /* ---- link tables ---- */
