@@ -8,6 +8,11 @@
 #define AHEAD_MIN (128 * 1024)
 #define AHEAD_MAX (4 * 1024 * 1024)
 #define NEAR      (1024 * 1024) /* what a reader may skip and still go on */
+/*
+ * A read of this size is of a large file that is read on: the kernel sees that in its page faults,
+ * and reads ahead at less cost, as it takes larger pages.
+ */
+#define LARGE (128 * 1024)
 
 static struct cim_ahead_stream *find(struct cim_ahead *a, uint64_t at)
 {
@@ -42,14 +47,27 @@ static uint64_t go_on(struct cim_ahead_stream *s, uint64_t at, uint64_t size, ui
 	return s->asked - *ret;
 }
 
+/* Who reads on behind a large file finds the stream where that ends. */
+static uint64_t leave_to_kernel(struct cim_ahead *a, struct cim_ahead_stream *s, uint64_t at,
+				uint64_t size)
+{
+	if (!s)
+		(void)begin(a, at, size);
+	else
+		s->asked = MAX(s->asked, at + size);
+	return 0;
+}
+
 uint64_t cim_ahead_next(struct cim_ahead *a, uint64_t at, uint64_t size, uint64_t *ret)
 {
 	*ret = at;
 	/* Two at once: nobody waits for good advice. */
 	if (atomic_exchange_explicit(&a->busy, true, memory_order_acquire))
-		return size;
+		return size < LARGE ? size : 0;
 	struct cim_ahead_stream *s = find(a, at);
-	uint64_t n = s ? go_on(s, at, size, ret) : begin(a, at, size);
+	uint64_t n = size >= LARGE ? leave_to_kernel(a, s, at, size)
+		     : s           ? go_on(s, at, size, ret)
+				   : begin(a, at, size);
 	atomic_store_explicit(&a->busy, false, memory_order_release);
 	return n;
 }

@@ -32,7 +32,8 @@ struct cim_ahead {
  * @at, @size: the part, inside the file
  * @ret: where to begin
  *
- * Returns how many bytes; 0 when they were asked for already.  May go past the file's end.
+ * Returns how many bytes; 0 when they were asked for already, or the kernel does better by itself.
+ * May go past the file's end.
  */
 uint64_t cim_ahead_next(struct cim_ahead *a, uint64_t at, uint64_t size, uint64_t *ret);
 

@@ -53,15 +53,15 @@ START_TEST(who_goes_on_finds_ever_longer_windows)
 	check_asks(&a, 64 * M + 72 * K, 4 * K, 64 * M + 136 * K, 64 * M + 332 * K);
 
 	uint64_t at = 64 * M + 76 * K, asked = 64 * M + 332 * K, longest = 0;
-	for (int i = 0; i < 200; i++, at += 128 * K) {
-		uint64_t begin, n = cim_ahead_next(&a, at, 128 * K, &begin);
+	for (int i = 0; i < 200; i++, at += 64 * K) {
+		uint64_t begin, n = cim_ahead_next(&a, at, 64 * K, &begin);
 
-		ck_assert_uint_le(at + 128 * K, MAX(asked, begin + n));
+		ck_assert_uint_le(at + 64 * K, MAX(asked, begin + n));
 		if (n == 0)
 			continue;
 		ck_assert_uint_eq(begin, asked);
 		asked = begin + n;
-		longest = MAX(longest, asked - at - 128 * K);
+		longest = MAX(longest, asked - at - 64 * K);
 	}
 	ck_assert_uint_eq(longest, AHEAD_MAX);
 }
@@ -109,6 +109,16 @@ START_TEST(who_goes_far_back_begins_anew)
 	for (uint64_t at = 64 * M; at < 128 * M; at += 64 * K)
 		cim_ahead_next(&a, at, 64 * K, &begin);
 	check_asks(&a, 70 * M, 4 * K, 70 * M, 70 * M + 4 * K);
+}
+END_TEST
+
+START_TEST(large_files_are_left_to_the_kernel)
+{
+	struct cim_ahead a = { 0 };
+
+	for (uint64_t at = 64 * M; at < 128 * M; at += 128 * K)
+		check_asks_nothing(&a, at, 128 * K);
+	check_asks(&a, 128 * M, 4 * K, 128 * M, 128 * M + 132 * K);
 }
 END_TEST
 
@@ -170,6 +180,7 @@ int main(void)
 	tcase_add_test(t, small_files_one_behind_the_other_are_one_stream);
 	tcase_add_test(t, readers_at_several_places_are_told_apart);
 	tcase_add_test(t, who_goes_far_back_begins_anew);
+	tcase_add_test(t, large_files_are_left_to_the_kernel);
 	tcase_add_test(t, nobody_waits_for_advice);
 	tcase_add_test(t, a_small_file_costs_its_pages);
 	suite_add_tcase(s, t);

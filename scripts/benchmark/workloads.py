@@ -77,12 +77,12 @@ _grep = _shell("find . -type f -print0 | xargs -0 -P2 -n 500 grep -F 'no such wo
                "|| [ $? -eq 123 ]")
 
 # Reading changes a time of access, as the kernel thinks of a mount that can be written to: it asks
-# for the attributes once more on the second visit, which is why once does not make these warm.
+# for the attributes once more on the next visit, which is why once does not make these warm.
 READ = (
     Workload("find", [("find", "s")], "usr", find, find),
     Workload("walk", [("walk", "s")], "usr", walk, walk),
-    Workload("tar", [("tar", "s")], "usr", tar, tar),
-    Workload("grep", [("grep", "s")], "usr", _grep, _grep),
+    Workload("tar", [("tar", "s")], "usr", tar, find),
+    Workload("grep", [("grep", "s")], "usr", _grep, find),
     Workload("open", [("open", "us"), ("open-p99", "us")], "usr", opens),
     Workload("dd", [("dd", "s")], "big", _shell("dd if=big.bin of=/dev/null bs=1M")),
     Workload("rand", [("rand-1", "iops")], "big", _fio(1), _shell("cat big.bin"), ("fio",)),
