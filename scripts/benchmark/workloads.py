@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 
 
@@ -15,15 +16,23 @@ def seconds(command, cwd=None, limit=None):
     start = time.monotonic()
     shell = subprocess.Popen(command, shell=True, cwd=cwd, stdout=subprocess.DEVNULL,
                              stderr=subprocess.DEVNULL, start_new_session=True)
+    # Not wait(limit): it looks every 50 ms, and so much would be added to what is measured.
+    alarm = threading.Timer(limit or threading.TIMEOUT_MAX, os.killpg, (shell.pid, signal.SIGKILL))
+    alarm.start()
     try:
-        status = shell.wait(limit)
+        status = shell.wait()
     except BaseException:
         os.killpg(shell.pid, signal.SIGKILL)
         shell.wait()
         raise
+    finally:
+        took = time.monotonic() - start
+        alarm.cancel()
+    if limit and took >= limit:
+        raise subprocess.TimeoutExpired(command, limit)
     if status:
         raise subprocess.CalledProcessError(status, command)
-    return time.monotonic() - start
+    return took
 
 
 class Workload:
