@@ -174,8 +174,10 @@ static HRESULT list_links(const struct cim_links *l, uint32_t file_id, CIMFS_LIS
 	return CIMFS_S_OK;
 }
 
-HRESULT CimReaderList(CIMFS_READER_HANDLE reader, uint32_t directoryId,
-		      CIMFS_LIST_CALLBACK callback, void *context)
+typedef int links_of(const struct cim_image *img, const struct cim_entry *e, struct cim_links *ret);
+
+static HRESULT list_of(CIMFS_READER_HANDLE reader, uint32_t id, links_of *fn,
+		       CIMFS_LIST_CALLBACK callback, void *context)
 {
 	struct cim_entry e;
 	struct cim_links l;
@@ -184,10 +186,16 @@ HRESULT CimReaderList(CIMFS_READER_HANDLE reader, uint32_t directoryId,
 		return bad_reader();
 	if (!callback)
 		return null_pointer();
-	int r = cim_image_entry(reader->image, directoryId, &e);
+	int r = cim_image_entry(reader->image, id, &e);
 	if (r == 0)
-		r = cim_dir_links(reader->image, &e, &l);
-	return r < 0 ? result(r) : list_links(&l, directoryId, callback, context);
+		r = fn(reader->image, &e, &l);
+	return r < 0 ? result(r) : list_links(&l, id, callback, context);
+}
+
+HRESULT CimReaderList(CIMFS_READER_HANDLE reader, uint32_t directoryId,
+		      CIMFS_LIST_CALLBACK callback, void *context)
+{
+	return list_of(reader, directoryId, cim_dir_links, callback, context);
 }
 
 static HRESULT read_stream(const struct cim_image *img, const struct cim_stream *s, uint64_t offset,
@@ -295,17 +303,7 @@ HRESULT CimReaderGetXattr(CIMFS_READER_HANDLE reader, uint32_t fileId, const cha
 HRESULT CimReaderListStreams(CIMFS_READER_HANDLE reader, uint32_t fileId,
 			     CIMFS_LIST_CALLBACK callback, void *context)
 {
-	struct cim_entry e;
-	struct cim_links l;
-
-	if (!is_open(reader))
-		return bad_reader();
-	if (!callback)
-		return null_pointer();
-	int r = cim_image_entry(reader->image, fileId, &e);
-	if (r == 0)
-		r = cim_file_streams(reader->image, &e, &l);
-	return r < 0 ? result(r) : list_links(&l, fileId, callback, context);
+	return list_of(reader, fileId, cim_file_streams, callback, context);
 }
 
 HRESULT CimReaderReadStream(CIMFS_READER_HANDLE reader, uint32_t fileId, const char *name,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What is measured: in each section every system takes its turn in each round, into one table."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -12,6 +13,18 @@ from .creation import Daemon, SyncClock
 from .systems import run
 
 PAIR = ("import", "writer/")  # the two ways to make a fork
+
+
+@contextlib.contextmanager
+def _mounted(bench, what, system, tree):
+    """Where a tree is mounted.  What takes too long there ends, and is said to."""
+    where = system.mount(tree)
+    try:
+        yield where
+    except subprocess.TimeoutExpired:
+        bench.say(f"{what}: {system.name} took too long, and is left out")
+    finally:
+        system.unmount(where)
 
 
 def reading(bench, results):
@@ -29,19 +42,12 @@ def reading(bench, results):
         tree = bench.trees[work.corpus]
         with bench.timed(work.name):
             for system, k in bench.turns(bench.systems):
-                where = system.mount(tree)
-                try:
-                    if k < bench.cold and corpora.drop_caches():
-                        take(work, system, tree, where, "cold")
-                    else:
-                        take(work, system, tree, where, None)
+                with _mounted(bench, work.name, system, tree) as where:
+                    cold = k < bench.cold and corpora.drop_caches()
+                    take(work, system, tree, where, "cold" if cold else None)
                     if work.warm_up:
                         work.warm_up(bench, tree, where)
                     take(work, system, tree, where, "warm")
-                except subprocess.TimeoutExpired:
-                    bench.say(f"{work.name}: {system.name} took too long, and is left out")
-                finally:
-                    system.unmount(where)
 
 
 def mounting(bench, results):
@@ -71,17 +77,12 @@ def memory(bench, results):
     for tree in bench.trees_of("usr", "million"):
         with bench.timed(f"memory-{tree.name}"):
             for system, _ in bench.turns([s for s in bench.systems if s.fuse and not s.slow], 1):
-                where = system.mount(tree)
-                try:
+                with _mounted(bench, "memory", system, tree) as where:
                     took = workloads.walk(bench, tree, where)[0]
                     own, mapped = workloads.private_memory(system.daemon(), bench.tmp)
                     table.add((f"first-walk-{tree.name}", "warm", "s"), system.name, took)
                     table.add((f"memory-{tree.name}", "warm", "MiB"), system.name, own)
                     table.add((f"memory-mapped-{tree.name}", "warm", "MiB"), system.name, mapped)
-                except subprocess.TimeoutExpired:
-                    bench.say(f"memory: {system.name} took too long, and is left out")
-                finally:
-                    system.unmount(where)
 
 
 def making(bench, results):
