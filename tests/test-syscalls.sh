@@ -10,14 +10,14 @@ set -u
 core=$top_builddir/.libs/libcimcore.a
 [ -e "$core" ] || skip_all "there is no $core"
 
-# Memory, text, numbers, threads; who we are; a mapping's end.
+# Memory, text, numbers, threads; who we are; a mapping's end, and advice on it.
 harmless='
 	__ctype_b_loc __ctype_tolower_loc __ctype_toupper_loc __errno_location __isoc99_sscanf __stack_chk_fail __tls_get_addr abort free
 	getegid geteuid getgid getuid gmtime_r localtime_r
 	__popcountdi2 bsearch memchr memcmp memcpy memmove memrchr memset qsort snprintf sprintf strcasecmp strcat strchr strcmp strcpy strcspn
 	strlen strncasecmp strncmp strnlen strrchr strspn strstr strtol strtoul strtoull vsnprintf
 	pthread_once
-	closedir munmap rewinddir sigaction sigemptyset signal sysconf'
+	closedir madvise munmap rewinddir sigaction sigemptyset signal sysconf'
 # /proc/locks, to tell who holds a lock.
 harmless="$harmless fclose fgets fopen fopen64"
 # Which file system it is: where that cannot be told it is one that can do less.
