@@ -116,6 +116,12 @@ exits_with "fsck finds that a region file is missing" 1 "$CIMFS" fsck "$dir"
 like "and says which" "$(out "$CIMFS" fsck "$dir")" 'damage: region_.*_0: .* missing \[region-missing\]'
 
 make_images
+rm "$dir/$("$CIMFS" stat "$dir/base.cim" data | sed -n 's/^data: .* of //p')"
+exits_with "stat fails for a file whose region file is missing" 1 "$CIMFS" stat "$dir/base.cim" data
+like "and tells all the same what it is" "$(out "$CIMFS" stat "$dir/base.cim" data)" '^size: 100000$'
+exits_with "but not for others" 0 "$CIMFS" stat "$dir/base.cim" d
+
+make_images
 printf '\377\377\377\377' | dd of="$dir/app.cim" bs=1 seek=56 conv=notrunc status=none
 exits_with "fsck finds a wrong header" 1 "$CIMFS" fsck "$dir/app.cim"
 exits_with "fsck of another image does not care" 0 "$CIMFS" fsck "$dir/base.cim"

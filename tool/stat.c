@@ -356,6 +356,15 @@ static int load(struct file *f)
 	return r == 0 ? cim_file_windows(f->img, &f->e, &f->win) : r;
 }
 
+/* Without its region file a file is told of, and what it takes on the disk is a guess. */
+static int check_data(const struct file *f)
+{
+	const uint8_t *p;
+	uint64_t n;
+
+	return f->e.data.off ? cim_image_span(f->img, f->e.data.off, &p, &n) : 0;
+}
+
 /* @ret_first: whether nothing was printed before */
 static bool stat_path(const struct cim_image *img, const char *arg, const char *path, bool json,
 		      bool *ret_first)
@@ -376,7 +385,7 @@ static bool stat_path(const struct cim_image *img, const char *arg, const char *
 			put_file(&f);
 		}
 		*ret_first = false;
-		r = f.streams_error;
+		r = f.streams_error < 0 ? f.streams_error : check_data(&f);
 	}
 	if (r < 0) {
 		g_autofree char *what = g_build_path("/", arg, path, NULL);
