@@ -187,10 +187,16 @@ have()
 	command -v "$1" >"$scratch/have"
 }
 
+# sanitized - whether the programs are built with a sanitizer
+sanitized()
+{
+	grep -qaE '__(asan|tsan)_init' "$CIMFSD"
+}
+
 # memory_ok DESC CMD… - a check of how much memory the daemon has; that of a sanitizer is not its own
 memory_ok()
 {
-	if grep -qaE '__(asan|tsan)_init' "$CIMFSD"; then
+	if sanitized; then
 		skip "$1" "built with a sanitizer"
 	else
 		ok "$@"
