@@ -4,8 +4,9 @@
  * that has gone to sleep, which is most of what it costs at all.  Here each thread looks for the
  * next request for some microseconds before it sleeps: who makes one after the other, as cp and tar
  * do, is served by a thread that is awake, and, as no CPU goes to sleep meanwhile, is soon awake
- * itself.  Threads that look give way to whoever else wants to run, and where requests are further
- * apart they soon stop.
+ * itself.  Threads that look give way to whoever else wants to run; where requests are further apart
+ * they soon stop, and where as many clients are at work as there are CPUs they do not begin, as none
+ * goes to sleep then, and each is wanted.
  */
 #include "config.h"
 
@@ -13,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fuse.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -26,12 +28,19 @@
 /* Microseconds: as long as waking a CPU takes, which is what it saves (20 to 50 where measured). */
 #define LOOK_TIME  50
 #define MAX_MISSES 8  /* times in vain one after the other */
+#define N_LAST     32  /* requests by which those are counted who make them now */
 
 struct loop {
 	struct fuse_session *fuse;
-	bool looks; /* there is a CPU to spare for it */
+	unsigned int n_cpus;
 	int over;  /* an eventfd: readable when the session has ended */
 	int error; /* atomic; the first */
+};
+
+/* Who made the last requests of a thread, 0 being nobody. */
+struct clients {
+	uint32_t pid[N_LAST];
+	unsigned int next;
 };
 
 static void end(struct loop *l, int error)
@@ -44,6 +53,29 @@ static void end(struct loop *l, int error)
 						  __ATOMIC_SEQ_CST);
 	fuse_session_exit(l->fuse);
 	(void)!write(l->over, &one, sizeof(one));
+}
+
+static void remember_client(struct clients *c, const struct fuse_buf *buf)
+{
+	const struct fuse_in_header *in = buf->mem;
+
+	if (!(buf->flags & FUSE_BUF_IS_FD) && in->pid != 0) /* 0: the kernel, for nobody who waits */
+		c->pid[c->next++ % N_LAST] = in->pid;
+}
+
+/* Whether fewer clients are at work than there are CPUs, so that one is free for looking. */
+static bool has_free_cpu(const struct loop *l, const struct clients *c)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < N_LAST && n < l->n_cpus; i++) {
+		unsigned int j = 0;
+
+		while (c->pid[j] != c->pid[i])
+			j++;
+		n += j == i && c->pid[i] != 0;
+	}
+	return n < l->n_cpus;
 }
 
 /* The next request, if it comes soon; as fuse_session_receive_buf(), of which -EAGAIN is none. */
@@ -93,25 +125,27 @@ static void *serve(void *arg)
 {
 	struct loop *l = arg;
 	struct fuse_buf buf = { 0 };
+	struct clients clients = { 0 };
 	unsigned int misses = 0;
 	int epoll = new_epoll(l), r = epoll < 0 ? epoll : 1;
 
 	while (r > 0 && !fuse_session_exited(l->fuse)) {
 		r = -EAGAIN;
-		if (l->looks && misses < MAX_MISSES) {
+		if (misses < MAX_MISSES && has_free_cpu(l, &clients)) {
 			r = look(l, &buf);
 			misses = r == -EAGAIN ? misses + 1 : 0;
 		}
-		if (r == -EAGAIN && (r = fuse_session_receive_buf(l->fuse, &buf)) == -EAGAIN) {
+		if (r == -EAGAIN) {
 			if (!sleep_long(epoll))
 				misses = 0;
-			r = 1;
-			continue;
+			r = fuse_session_receive_buf(l->fuse, &buf);
 		}
-		if (r == -EINTR)
+		if (r == -EINTR || r == -EAGAIN) {
 			r = 1;
-		else if (r > 0)
+		} else if (r > 0) {
+			remember_client(&clients, &buf);
 			fuse_session_process_buf(l->fuse, &buf);
+		}
 	}
 	end(l, r);
 	free(buf.mem);
@@ -143,7 +177,7 @@ static void wait_for_end(struct loop *l, const sigset_t *signals)
 
 int cim_loop(struct fuse_session *fuse, unsigned int n_threads)
 {
-	struct loop l = { .fuse = fuse, .looks = sysconf(_SC_NPROCESSORS_ONLN) > 1 };
+	struct loop l = { .fuse = fuse, .n_cpus = (unsigned int)sysconf(_SC_NPROCESSORS_ONLN) };
 	g_autofree pthread_t *threads = g_new(pthread_t, n_threads);
 	unsigned int n = 0;
 	sigset_t signals;
