@@ -67,6 +67,12 @@ static void op_init(void *data, struct fuse_conn_info *conn)
 	/* Data comes from a mapping, and goes where it is hashed: splicing only costs. */
 	conn->want &= ~(unsigned int)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
 				      FUSE_CAP_SPLICE_MOVE);
+	/*
+	 * Left to itself the kernel asks for attributes with the first names of a directory only, and
+	 * later for one after the other, with a request each: ten times as much work for nearly all
+	 * who list.
+	 */
+	conn->want &= ~(unsigned int)FUSE_CAP_READDIRPLUS_AUTO;
 	d->no_open = d->only && (conn->capable & FUSE_CAP_NO_OPEN_SUPPORT);
 	d->no_opendir = conn->capable & FUSE_CAP_NO_OPENDIR_SUPPORT;
 	if (d->mountpoint && cim_mounts_set_read_ahead(d->mountpoint, READ_AHEAD))
