@@ -145,7 +145,8 @@ sweep()
 			break
 		fi
 		n_refused=$((n_refused + 1))
-		grep -qF -- "$message" "$scratch/out" || wrong="with $n: $(tail -n 3 "$scratch/out")"
+		# All of it: what a sanitizer has to say is long, and may not come again.
+		grep -qF -- "$message" "$scratch/out" || wrong="with $n: $(tail -n 100 "$scratch/out")"
 		as_before >"$scratch/diff" 2>&1 || wrong="with $n: $(head -n 5 "$scratch/diff")"
 		[ -z "$wrong" ] || break
 		no_limit
