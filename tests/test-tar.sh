@@ -121,6 +121,26 @@ for filter in gzip zstd xz bzip2; do
 		skip "one compressed by $filter is imported from a pipe" "there is no $filter"
 	fi
 done
+
+# Where libarchive is part of the program, it cannot be missing.
+soname=$(sed -n 's/^#define ARCHIVE_SONAME "\(.*\)"/\1/p' "$top_builddir/config.h")
+if [ -n "$soname" ] && have gzip; then
+	mkdir "$tmp/lib"
+	echo "no library" >"$tmp/lib/$soname"
+	fails_with "what cannot be decompressed without libarchive is refused" \
+		"decompress it first: gzip -dc FILE | cimfs import" \
+		env LD_LIBRARY_PATH="$tmp/lib" "$CIMFS" import -q --tar="$tmp/plain.gzip" "$dir" none
+	like "… with what the dynamic linker says" "$(cat "$scratch/out")" \
+		"compressed by gzip, and libarchive.* cannot be loaded \\(.*$tmp/lib/$soname: "
+	ok "… and a plain tar does not need it" \
+		env LD_LIBRARY_PATH="$tmp/lib" "$CIMFS" import -q --tar="$tmp/plain.tar" "$dir" alone
+	is "… and is the same" "$(listing alone)" "$(listing plain)"
+else
+	skip "what cannot be decompressed without libarchive is refused" "it is always there"
+fi
+printf '\37\213 no tar, nor any other archive' >"$tmp/no.tar"
+fails_with "what begins as if it were compressed is refused" "no tar archive" \
+	"$CIMFS" import -q --tar="$tmp/no.tar" "$dir" no
 ok "a name that looks compressed is a name" imported magic <<'END'
 file \037\213\010
 END

@@ -3,8 +3,6 @@
 
 #include "input.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <fcntl.h>
 #include <glib.h>
 #include <poll.h>
@@ -13,6 +11,7 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "libarchive.h"
 #include "tar-format.h"
 #include "util.h"
 
@@ -24,7 +23,8 @@ struct input {
 	bool is_file; /* never waits */
 	bool (*wait)(void *arg);
 	void *wait_arg;
-	struct archive *archive; /* the filters; NULL: none */
+	const struct libarchive *la;
+	struct archive *archive; /* the filters; NULL: none, nor la */
 	int error;               /* of reading the file, which libarchive does not hand on */
 	bool at_end;             /* of what input_read() gives */
 	size_t n, taken;         /* bytes in the chunk, and those of them that are used up */
@@ -76,8 +76,30 @@ static ssize_t read_plain(struct input *in, void *buf, size_t size)
 	return (ssize_t)n;
 }
 
-/* Whether the file begins with a tar header; 1 or 0. */
-static int begins_with_tar(struct input *in)
+/* How compressed files begin, and the program that makes and undoes them. */
+static const struct compressor {
+	const char *program;
+	uint8_t at, size; /* of the magic bytes */
+	char magic[6];
+} compressors[] = {
+	{ "gzip", 0, 2, "\037\213" },     { "zstd", 0, 4, "\050\265\057\375" },
+	{ "zstd", 1, 3, "\052\115\030" }, /* a frame to be skipped; the first byte differs */
+	{ "xz", 0, 6, "\3757zXZ" },       { "bzip2", 0, 3, "BZh" },
+};
+
+static const struct compressor *find_compressor(const struct input *in)
+{
+	for (size_t i = 0; i < G_N_ELEMENTS(compressors); i++) {
+		const struct compressor *c = &compressors[i];
+
+		if (in->n >= c->at + c->size && memcmp(in->chunk + c->at, c->magic, c->size) == 0)
+			return c;
+	}
+	return NULL;
+}
+
+/* What has to be undone before the file is a tar; *ret is NULL: nothing. */
+static int begin(struct input *in, const struct compressor **ret)
 {
 	ssize_t r = 1;
 
@@ -85,7 +107,9 @@ static int begins_with_tar(struct input *in)
 		r = fill(in);
 	if (r < 0)
 		return (int)r;
-	return in->n >= TAR_BLOCK && tar_is_header(in->chunk);
+	bool is_tar = in->n >= TAR_BLOCK && tar_is_header(in->chunk);
+	*ret = is_tar ? NULL : find_compressor(in);
+	return 0;
 }
 
 /* ---- the filters ---- */
@@ -97,7 +121,7 @@ static la_ssize_t on_read(struct archive *a, void *arg, const void **ret)
 
 	if (n < 0) {
 		in->error = (int)n;
-		archive_set_error(a, (int)-n, "%s", cim_reason());
+		in->la->set_error(a, (int)-n, "%s", cim_reason());
 		return -1;
 	}
 	*ret = in->chunk + in->taken;
@@ -108,11 +132,23 @@ static la_ssize_t on_read(struct archive *a, void *arg, const void **ret)
 
 static int filter_error(const struct input *in)
 {
-	const char *text = archive_error_string(in->archive);
+	const char *text = in->la->error_string(in->archive);
 
 	if (in->error < 0)
 		return in->error;
 	return cim_fail(EBADMSG, "it cannot be decompressed: %s", text ? text : "it is damaged");
+}
+
+static int load_filters(struct input *in, const struct compressor *c)
+{
+	int r = libarchive_load(&in->la);
+
+	return r == 0 ? 0
+		      : cim_fail(-r,
+				 "it is compressed by %s, and libarchive, which decompresses it, "
+				 "cannot be loaded (%s); decompress it first: "
+				 "%s -dc FILE | cimfs import --tar=- …",
+				 c->program, cim_reason(), c->program);
 }
 
 /*
@@ -121,22 +157,23 @@ static int filter_error(const struct input *in)
  */
 static int start_filters(struct input *in)
 {
+	const struct libarchive *la = in->la;
 	struct archive_entry *entry;
 
-	in->archive = archive_read_new();
+	in->archive = la->read_new();
 	if (!in->archive)
 		return cim_fail(ENOMEM, "no memory to read the archive");
-	if (archive_read_support_filter_gzip(in->archive) != ARCHIVE_OK ||
-	    archive_read_support_filter_zstd(in->archive) != ARCHIVE_OK ||
-	    archive_read_support_filter_xz(in->archive) != ARCHIVE_OK ||
-	    archive_read_support_filter_bzip2(in->archive) != ARCHIVE_OK ||
-	    archive_read_support_format_raw(in->archive) != ARCHIVE_OK ||
-	    archive_read_support_format_empty(in->archive) != ARCHIVE_OK)
+	if (la->read_support_filter_gzip(in->archive) != ARCHIVE_OK ||
+	    la->read_support_filter_zstd(in->archive) != ARCHIVE_OK ||
+	    la->read_support_filter_xz(in->archive) != ARCHIVE_OK ||
+	    la->read_support_filter_bzip2(in->archive) != ARCHIVE_OK ||
+	    la->read_support_format_raw(in->archive) != ARCHIVE_OK ||
+	    la->read_support_format_empty(in->archive) != ARCHIVE_OK)
 		return cim_fail(EOPNOTSUPP, "libarchive lacks a filter: %s",
-				archive_error_string(in->archive));
-	if (archive_read_open(in->archive, in, NULL, on_read, NULL) != ARCHIVE_OK)
+				la->error_string(in->archive));
+	if (la->read_open(in->archive, in, NULL, on_read, NULL) != ARCHIVE_OK)
 		return filter_error(in);
-	switch (archive_read_next_header(in->archive, &entry)) {
+	switch (la->read_next_header(in->archive, &entry)) {
 	case ARCHIVE_OK:
 	case ARCHIVE_WARN:
 		return 0;
@@ -169,13 +206,16 @@ static int open_file(struct input *in, const char *path)
 int input_open(const char *path, bool (*wait)(void *arg), void *arg, struct input **ret)
 {
 	struct input *in = g_new0(struct input, 1);
+	const struct compressor *compressor;
 
 	in->wait = wait;
 	in->wait_arg = arg;
 	int r = open_file(in, path);
 	if (r == 0)
-		r = begins_with_tar(in);
-	if (r == 0)
+		r = begin(in, &compressor);
+	if (r == 0 && compressor)
+		r = load_filters(in, compressor);
+	if (r == 0 && compressor)
 		r = start_filters(in);
 	if (r < 0) {
 		input_close(in);
@@ -191,7 +231,7 @@ ssize_t input_read(struct input *in, void *buf, size_t size)
 
 	while (done < size && !in->at_end) {
 		uint8_t *at = (uint8_t *)buf + done;
-		ssize_t n = in->archive ? archive_read_data(in->archive, at, size - done)
+		ssize_t n = in->archive ? in->la->read_data(in->archive, at, size - done)
 					: read_plain(in, at, size - done);
 
 		if (n < 0)
@@ -207,7 +247,7 @@ void input_close(struct input *in)
 	if (!in)
 		return;
 	if (in->archive)
-		archive_read_free(in->archive);
+		in->la->read_free(in->archive);
 	if (in->fd >= 0)
 		close(in->fd);
 	g_free(in);

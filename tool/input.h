@@ -2,8 +2,8 @@
 /*
  * The bytes of an archive: a file or a pipe, decompressed if it is compressed.
  *
- * libarchive has the filters.  What begins with a tar header is taken as it is, whatever compressor
- * its first name may look like.
+ * libarchive has the filters, and is loaded when one is needed.  What begins with a tar header is
+ * taken as it is, whatever compressor its first name may look like.
  */
 #ifndef CIMFS_INPUT_H
 #define CIMFS_INPUT_H
@@ -20,7 +20,8 @@ struct input;
  * @path: a file, or "-" for standard input
  * @wait: called ten times a second while a pipe has nothing; true: give up (-EINTR)
  *
- * Returns 0 or what open(2) and read(2) say; -EBADMSG (a compressed file that is damaged).
+ * Returns 0 or what open(2) and read(2) say; -EBADMSG (a compressed file that is damaged),
+ * -EOPNOTSUPP (one that cannot be decompressed here).
  */
 int input_open(const char *path, bool (*wait)(void *arg), void *arg, struct input **ret);
 
