@@ -72,7 +72,9 @@ int main(int argc, char **argv)
 
 	/* A file-size limit is an error of a write, not the end. */
 	(void)signal(SIGXFSZ, SIG_IGN);
-	setlocale(LC_ALL, "");
+	/* How names and messages look.  Numbers and dates are the same everywhere. */
+	setlocale(LC_CTYPE, "");
+	setlocale(LC_MESSAGES, "");
 	g_set_prgname("cimfs");
 	atexit(tool_close_stdout);
 	g_option_context_add_main_entries(context, entries, NULL);
