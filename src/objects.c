@@ -3,7 +3,13 @@
 
 #include "objects.h"
 
-#include <openssl/evp.h>
+/*
+ * Not by EVP: it reads the system's openssl.cnf, which takes a millisecond of every process, and
+ * where that names other providers than the default one there is no SHA-256 at all.  Since OpenSSL
+ * 3.0 that is what programs are told to want; a name of contents has nothing to do with it.
+ */
+#define OPENSSL_API_COMPAT 0x10101000L
+#include <openssl/sha.h>
 #include <stdlib.h>
 
 #include "error.h"
@@ -13,45 +19,22 @@
 /* ---- digests ---- */
 
 struct cim_hash {
-	EVP_MD_CTX *ctx;
+	SHA256_CTX ctx;
 };
 
-static void hash_free(gpointer p)
-{
-	struct cim_hash *h = p;
-
-	EVP_MD_CTX_free(h->ctx);
-	g_free(h);
-}
-
-/*
- * One context a thread, for small objects: making one costs more than hashing 100 bytes.  Contents
- * that come in pieces have their own, as several may be under way in a thread.
- */
-static GPrivate thread_hash = G_PRIVATE_INIT(hash_free);
-
-static void hash_restart(struct cim_hash *h)
-{
-	/* Fails only without memory or without SHA-256 in the library; both are fatal to GLib too.
-	 */
-	if (EVP_DigestInit_ex(h->ctx, EVP_sha256(), NULL) != 1)
-		g_error("SHA-256 is not available in libcrypto");
-}
+_Static_assert(CIM_SHA256_SIZE == SHA256_DIGEST_LENGTH, "a digest is as long as SHA-256 has it");
 
 struct cim_hash *cim_hash_begin(void)
 {
 	struct cim_hash *h = g_new(struct cim_hash, 1);
 
-	h->ctx = EVP_MD_CTX_new();
-	if (!h->ctx)
-		g_error("no memory for a hash");
-	hash_restart(h);
+	(void)SHA256_Init(&h->ctx);
 	return h;
 }
 
 void cim_hash_add(struct cim_hash *h, const void *data, size_t size)
 {
-	(void)EVP_DigestUpdate(h->ctx, data, size);
+	(void)SHA256_Update(&h->ctx, data, size);
 }
 
 void cim_hash_zeros(struct cim_hash *h, uint64_t size)
@@ -64,44 +47,38 @@ void cim_hash_zeros(struct cim_hash *h, uint64_t size)
 	}
 }
 
-static void hash_result(struct cim_hash *h, struct cim_digest *ret)
+static void end(SHA256_CTX *ctx, struct cim_digest *ret)
 {
-	uint8_t full[EVP_MAX_MD_SIZE];
+	uint8_t full[CIM_SHA256_SIZE];
 
-	(void)EVP_DigestFinal_ex(h->ctx, full, NULL);
+	(void)SHA256_Final(full, ctx);
 	memcpy(ret->b, full, sizeof(ret->b));
 }
 
 void cim_hash_take(struct cim_hash *h, uint8_t ret[CIM_SHA256_SIZE])
 {
-	(void)EVP_DigestFinal_ex(h->ctx, ret, NULL);
-	hash_restart(h);
+	(void)SHA256_Final(ret, &h->ctx);
+	(void)SHA256_Init(&h->ctx);
 }
 
 void cim_hash_free(struct cim_hash *h)
 {
-	if (h)
-		hash_free(h);
+	g_free(h);
 }
 
 void cim_hash_end(struct cim_hash *h, struct cim_digest *ret)
 {
-	hash_result(h, ret);
-	hash_free(h);
+	end(&h->ctx, ret);
+	cim_hash_free(h);
 }
 
 void cim_digest(const void *data, size_t size, struct cim_digest *ret)
 {
-	struct cim_hash *h = g_private_get(&thread_hash);
+	SHA256_CTX ctx;
 
-	if (!h) {
-		h = cim_hash_begin();
-		g_private_set(&thread_hash, h);
-	} else {
-		hash_restart(h);
-	}
-	cim_hash_add(h, data, size);
-	hash_result(h, ret);
+	(void)SHA256_Init(&ctx);
+	(void)SHA256_Update(&ctx, data, size);
+	end(&ctx, ret);
 }
 
 /* ---- the set that is being written ---- */

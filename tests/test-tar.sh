@@ -108,6 +108,13 @@ prw------- 0/0 0 1970-01-01 00:16:40 d/p
 lrwxrwxrwx 1000/2000 0 1970-01-01 00:16:40 d/sym -> ../x"
 is "the data is the tar's" "$(content plain d/hard)" hello
 
+# One without SHA-256, as those have who add a provider and do not name the usual one.
+printf '%s\n' 'openssl_conf = o' '[o]' 'providers = p' '[p]' 'null = n' '[n]' 'activate = 1' \
+	>"$tmp/openssl.cnf"
+ok "digests do not depend on the system's openssl.cnf" \
+	env OPENSSL_CONF="$tmp/openssl.cnf" "$CIMFS" import -q --tar="$tmp/plain.tar" "$dir" providers
+is "… and are the same" "$(OPENSSL_CONF="$tmp/openssl.cnf" digest providers)" "$(digest plain)"
+
 for filter in gzip zstd xz bzip2; do
 	if have $filter; then
 		$filter -c <"$tmp/plain.tar" >"$tmp/plain.$filter"
