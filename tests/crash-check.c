@@ -10,6 +10,7 @@
 
 #include "error.h"
 #include "fsck.h"
+#include "garbage.h"
 #include "imagedir.h"
 #include "syscalls.h"
 #include "util.h"
@@ -21,6 +22,7 @@ struct crash_checker {
 	char *path;
 	int pool, dir;
 	uint64_t pool_size;
+	bool garbage;
 };
 
 /* ---- the directory ---- */
@@ -156,8 +158,21 @@ static char *write_next(struct cim_store *store, images *there, const char *name
 		     : NULL;
 }
 
+/* Nothing is there that no image needs; or @garbage: nothing but what a gc removes. */
+static char *check_stray(struct cim_store *store, bool garbage)
+{
+	char *stray = images_stray(store);
+
+	if (!stray || !garbage)
+		return stray;
+	g_free(stray);
+	if (cim_store_gc(store, false, NULL, NULL) < 0)
+		return g_strdup(cim_reason());
+	return images_stray(store);
+}
+
 /* The images are those of before and the next writer's. */
-static char *check_after(struct cim_store *store, images *before, const char *name,
+static char *check_after(struct cim_store *store, images *before, const char *name, bool garbage,
 			 struct crash_sequel *ret)
 {
 	images *after = images_read(store);
@@ -178,7 +193,7 @@ static char *check_after(struct cim_store *store, images *before, const char *na
 	if (!same)
 		return g_strdup_printf("the next writer has left %s%s", what,
 				       next ? "" : " and no image of its own");
-	stray = images_stray(store);
+	stray = check_stray(store, garbage);
 	return stray ? g_strdup_printf("the next writer has left \"%s\"", stray) : NULL;
 }
 
@@ -188,7 +203,8 @@ void crash_sequel_clear(struct crash_sequel *s)
 	g_clear_pointer(&s->may, g_ptr_array_unref);
 }
 
-static char *check_next(struct cim_store *store, images *there, struct crash_sequel *ret)
+static char *check_next(struct cim_store *store, images *there, bool garbage,
+			struct crash_sequel *ret)
 {
 	struct trace *t = ret ? trace_begin(store->dirfd) : NULL;
 	g_autofree char *name = free_name(there);
@@ -201,7 +217,7 @@ static char *check_next(struct cim_store *store, images *there, struct crash_seq
 		g_ptr_array_add(ret->may, g_hash_table_ref(there));
 	}
 	if (!wrong)
-		wrong = check_after(store, there, name, ret);
+		wrong = check_after(store, there, name, garbage, ret);
 	if (wrong && ret)
 		crash_sequel_clear(ret);
 	return wrong;
@@ -230,8 +246,8 @@ static char *check_damage(struct cim_store *store)
 	return first;
 }
 
-char *crash_check_store(struct cim_store *store, const GPtrArray *may, uint32_t least,
-			uint32_t most, struct crash_sequel *ret)
+static char *check_store(struct cim_store *store, const GPtrArray *may, uint32_t least,
+			 uint32_t most, bool garbage, struct crash_sequel *ret)
 {
 	g_autoptr(GHashTable) there = images_read(store);
 	bool expected = false;
@@ -246,7 +262,18 @@ char *crash_check_store(struct cim_store *store, const GPtrArray *may, uint32_t 
 		return g_strdup_printf("there are other images than may be: %s", what);
 	}
 	char *wrong = check_damage(store);
-	return wrong ? wrong : check_next(store, there, ret);
+	return wrong ? wrong : check_next(store, there, garbage, ret);
+}
+
+char *crash_check_store(struct cim_store *store, const GPtrArray *may, uint32_t least,
+			uint32_t most)
+{
+	return check_store(store, may, least, most, false, NULL);
+}
+
+void crash_checker_allow_garbage(struct crash_checker *k)
+{
+	k->garbage = true;
 }
 
 char *crash_check(struct crash_checker *k, const struct crash_state *s, const GPtrArray *may,
@@ -256,7 +283,7 @@ char *crash_check(struct crash_checker *k, const struct crash_state *s, const GP
 
 	make_state(k, s);
 	ck_assert_int_eq(cim_store_open(k->dir, ".", &store), 0);
-	char *wrong = crash_check_store(store, may, s->least, s->most, ret);
+	char *wrong = check_store(store, may, s->least, s->most, k->garbage, ret);
 	cim_store_unref(store);
 	return wrong;
 }

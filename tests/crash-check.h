@@ -23,17 +23,22 @@ struct crash_checker;
 struct crash_checker *crash_checker_new(void);
 void crash_checker_free(struct crash_checker *k);
 
+/** crash_checker_allow_garbage - what the next writer has left may be there until a gc */
+void crash_checker_allow_garbage(struct crash_checker *k);
+
 /**
  * crash_check_store - check a directory
  * @may: images *, of which those of the numbers @least to @most may be there
- * @ret: NULL, or what the next writer did, where nothing is wrong; crash_sequel_clear()
  *
  * Returns NULL, or a sentence that says what is wrong; g_free().
  */
 char *crash_check_store(struct cim_store *store, const GPtrArray *may, uint32_t least,
-			uint32_t most, struct crash_sequel *ret);
+			uint32_t most);
 
-/** crash_check - the same for one state of a trace, whose marks name the numbers */
+/**
+ * crash_check - the same for one state of a trace, whose marks name the numbers
+ * @ret: NULL, or what the next writer did, where nothing is wrong; crash_sequel_clear()
+ */
 char *crash_check(struct crash_checker *k, const struct crash_state *s, const GPtrArray *may,
 		  struct crash_sequel *ret);
 

@@ -533,7 +533,7 @@ const struct crash_work crash_works[] = {
 	{ "fsync of the image fails", fsync_fails, 6 },
 	{ "fsync before the names fails", fsync_fails, 7 },
 	{ "fsync of the names fails", fsync_fails, 8 },
-	{ "last fsync fails", last_fsync_fails },
+	{ "last fsync fails", last_fsync_fails, .may_lose_link = true },
 	{ "rename fails", rename_fails },
 	{ "no space, then again", no_space_then_again },
 	{ "killed after 1", killed, CIM_COMMIT_ENCODED },

@@ -20,6 +20,11 @@ struct crash_work {
 	const char *name;
 	void (*run)(int arg);
 	int arg;
+	/*
+	 * A link whose fsync has failed may be lost for ever, though it is there until the power
+	 * fails: who finds the mark beside it cannot know that the mark alone is on the disk.
+	 */
+	bool may_lose_link;
 };
 
 extern const struct crash_work crash_works[];

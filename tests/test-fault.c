@@ -557,7 +557,7 @@ static void try_fault(struct sweep *sweep, int at, int how)
 	shared->n_killed += how == KILL;
 	/* A failure may leave the new images where only the last fsync has failed, or unlinking
 	 * what is not needed any more. */
-	g_autofree char *wrong = crash_check_store(test_store, sweep->may, r == 0 ? 1 : 0, 1, NULL);
+	g_autofree char *wrong = crash_check_store(test_store, sweep->may, r == 0 ? 1 : 0, 1);
 	if (wrong || r == CONTRADICTION)
 		note(sweep, &sweep->n_bad, at, how, r,
 		     wrong ? wrong : "committed after all, or not");
