@@ -4,9 +4,9 @@
  * that has gone to sleep, which is most of what it costs at all.  Here each thread looks for the
  * next request for some microseconds before it sleeps: who makes one after the other, as cp and tar
  * do, is served by a thread that is awake, and, as no CPU goes to sleep meanwhile, is soon awake
- * itself.  Threads that look give way to whoever else wants to run; where requests are further
- * apart they soon stop, and where as many clients are at work as there are CPUs they do not begin,
- * as none goes to sleep then, and each is wanted.
+ * itself.  Threads that look give way to whoever else wants to run; where requests are further apart
+ * they soon stop, and where as many clients are at work as there are CPUs they do not begin, as none
+ * goes to sleep then, and each is wanted.
  */
 #include "config.h"
 
@@ -19,7 +19,6 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -29,13 +28,11 @@
 /* Microseconds: as long as waking a CPU takes, which is what it saves (20 to 50 where measured). */
 #define LOOK_TIME  50
 #define MAX_MISSES 8  /* times in vain one after the other */
-#define N_LAST     32 /* requests by which those are counted who make them now */
+#define N_LAST     32  /* requests by which those are counted who make them now */
 
 struct loop {
 	struct fuse_session *fuse;
 	unsigned int n_cpus;
-	_Atomic(bool) looking; /* one of the threads is */
-	int epoll;
 	int over;  /* an eventfd: readable when the session has ended */
 	int error; /* atomic; the first */
 };
@@ -62,8 +59,7 @@ static void remember_client(struct clients *c, const struct fuse_buf *buf)
 {
 	const struct fuse_in_header *in = buf->mem;
 
-	if (!(buf->flags & FUSE_BUF_IS_FD) &&
-	    in->pid != 0) /* 0: the kernel, for nobody who waits */
+	if (!(buf->flags & FUSE_BUF_IS_FD) && in->pid != 0) /* 0: the kernel, for nobody who waits */
 		c->pid[c->next++ % N_LAST] = in->pid;
 }
 
@@ -96,44 +92,33 @@ static int look(const struct loop *l, struct fuse_buf *buf)
 	return r;
 }
 
-/* Whether one of those who sleep shall be woken by a request, now or when it comes; once. */
-static int wake_sleeper(const struct loop *l, bool shall, int op)
-{
-	struct epoll_event request = { .events = shall ? EPOLLIN | EPOLLONESHOT : 0 };
-
-	return epoll_ctl(l->epoll, op, fuse_session_fd(l->fuse), &request) < 0 ? -errno : 0;
-}
-
-/* One thread looks at a time: the others sleep, and are not woken by what that one takes. */
-static int look_alone(struct loop *l, struct fuse_buf *buf)
-{
-	if (atomic_exchange(&l->looking, true))
-		return -EAGAIN;
-	(void)wake_sleeper(l, false, EPOLL_CTL_MOD);
-	int r = look(l, buf);
-	/* In this order, as who wakes meanwhile leaves it to the one who looks. */
-	atomic_store(&l->looking, false);
-	(void)wake_sleeper(l, true, EPOLL_CTL_MOD);
-	return r;
-}
-
 /* Sleep until there is a request or the end; whether it took longer than looking would. */
-static bool sleep_long(const struct loop *l)
+static bool sleep_long(int epoll)
 {
 	gint64 from = g_get_monotonic_time();
 	struct epoll_event event;
 
-	(void)epoll_wait(l->epoll, &event, 1, -1);
+	(void)epoll_wait(epoll, &event, 1, -1);
 	return g_get_monotonic_time() - from > 2 * LOOK_TIME;
 }
 
-static int take_when_woken(struct loop *l, struct fuse_buf *buf)
+/* An epoll of a thread's own, of which one alone is woken by a request; or negative errno. */
+static int new_epoll(const struct loop *l)
 {
-	int r = fuse_session_receive_buf(l->fuse, buf);
+	struct epoll_event request = { .events = EPOLLIN | EPOLLEXCLUSIVE };
+	struct epoll_event over = { .events = EPOLLIN };
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
 
-	if (!atomic_load(&l->looking))
-		(void)wake_sleeper(l, true, EPOLL_CTL_MOD);
-	return r;
+	if (epoll < 0)
+		return -errno;
+	if (epoll_ctl(epoll, EPOLL_CTL_ADD, fuse_session_fd(l->fuse), &request) < 0 ||
+	    epoll_ctl(epoll, EPOLL_CTL_ADD, l->over, &over) < 0) {
+		int r = -errno;
+
+		(void)close(epoll);
+		return r;
+	}
+	return epoll;
 }
 
 static void *serve(void *arg)
@@ -142,18 +127,18 @@ static void *serve(void *arg)
 	struct fuse_buf buf = { 0 };
 	struct clients clients = { 0 };
 	unsigned int misses = 0;
-	int r = 1;
+	int epoll = new_epoll(l), r = epoll < 0 ? epoll : 1;
 
 	while (r > 0 && !fuse_session_exited(l->fuse)) {
 		r = -EAGAIN;
 		if (misses < MAX_MISSES && has_free_cpu(l, &clients)) {
-			r = look_alone(l, &buf);
+			r = look(l, &buf);
 			misses = r == -EAGAIN ? misses + 1 : 0;
 		}
 		if (r == -EAGAIN) {
-			if (!sleep_long(l))
+			if (!sleep_long(epoll))
 				misses = 0;
-			r = take_when_woken(l, &buf);
+			r = fuse_session_receive_buf(l->fuse, &buf);
 		}
 		if (r == -EINTR || r == -EAGAIN) {
 			r = 1;
@@ -164,6 +149,8 @@ static void *serve(void *arg)
 	}
 	end(l, r);
 	free(buf.mem);
+	if (epoll >= 0)
+		(void)close(epoll);
 	return NULL;
 }
 
@@ -188,56 +175,29 @@ static void wait_for_end(struct loop *l, const sigset_t *signals)
 	end(l, 0);
 }
 
-/* What threads sleep in: it wakes one of them for a request, and all for the end. */
-static int open_epoll(struct loop *l)
+int cim_loop(struct fuse_session *fuse, unsigned int n_threads)
 {
-	struct epoll_event over = { .events = EPOLLIN };
-
-	l->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (l->epoll < 0 || epoll_ctl(l->epoll, EPOLL_CTL_ADD, l->over, &over) < 0)
-		return -errno;
-	return wake_sleeper(l, true, EPOLL_CTL_ADD);
-}
-
-static int run_threads(struct loop *l, unsigned int n_threads)
-{
+	struct loop l = { .fuse = fuse, .n_cpus = (unsigned int)sysconf(_SC_NPROCESSORS_ONLN) };
 	g_autofree pthread_t *threads = g_new(pthread_t, n_threads);
 	unsigned int n = 0;
 	sigset_t signals;
 	int r = 0;
 
+	l.over = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (l.over < 0 || fcntl(fuse_session_fd(fuse), F_SETFL, O_RDWR | O_NONBLOCK) < 0)
+		return -errno;
 	block_signals(&signals);
 	while (r == 0 && n < n_threads)
-		if ((r = pthread_create(&threads[n], NULL, serve, l)) == 0)
+		if ((r = pthread_create(&threads[n], NULL, serve, &l)) == 0)
 			n++;
 	if (r > 0)
-		end(l, -r);
+		end(&l, -r);
 	else
-		wait_for_end(l, &signals);
+		wait_for_end(&l, &signals);
 	while (n > 0)
 		(void)pthread_join(threads[--n], NULL);
 	(void)pthread_sigmask(SIG_SETMASK, &signals, NULL);
-	return l->error;
-}
-
-int cim_loop(struct fuse_session *fuse, unsigned int n_threads)
-{
-	struct loop l = { .fuse = fuse,
-			  .n_cpus = (unsigned int)sysconf(_SC_NPROCESSORS_ONLN),
-			  .epoll = -1 };
-	int r;
-
-	l.over = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (l.over < 0 || fcntl(fuse_session_fd(fuse), F_SETFL, O_RDWR | O_NONBLOCK) < 0)
-		r = -errno;
-	else
-		r = open_epoll(&l);
-	if (r == 0)
-		r = run_threads(&l, n_threads);
-	if (l.epoll >= 0)
-		(void)close(l.epoll);
-	if (l.over >= 0)
-		(void)close(l.over);
+	(void)close(l.over);
 	fuse_session_reset(fuse);
-	return r;
+	return l.error;
 }
