@@ -121,10 +121,17 @@ no_limit()
 size_limit=unlimited
 daemon_limited=false
 
+# Built for coverage, a program writes what it has run when it ends: cut off by the limit, that would
+# take the place of what all others have written.
+keep_profile()
+{
+	[ "$size_limit" = unlimited ] || export GCOV_PREFIX=$scratch/profile
+}
+
 # under_limit CMD… - under the limit of a file's size; what it prints goes to a pipe, which has none
 under_limit()
 {
-	(ulimit -S -f "$size_limit" && limited "$@") 2>&1 | cat >"$scratch/out"
+	(ulimit -S -f "$size_limit" && keep_profile && limited "$@") 2>&1 | cat >"$scratch/out"
 	return "${PIPESTATUS[0]}"
 }
 
@@ -270,7 +277,8 @@ if $have_fuse; then
 	sweep_mounted size_of_daemon "$large" "$step" "files limited"
 	stop_cimfsd "$m"
 	# What no signal may end.
-	(ulimit -S -f 10 && exec "$CIMFSD" "$dir" "$m") || exit 1
+	(size_limit=10 && ulimit -S -f "$size_limit" && keep_profile && exec "$CIMFSD" "$dir" "$m") ||
+		exit 1
 	ctl "$m" "create new=new.cim"
 	fails_with "a daemon under a limit from its start tells who writes" "$large" \
 		cp "$more/large" "$m/writer/large"
