@@ -9,6 +9,10 @@ set -u
 have strace || skip_all "there is no strace"
 strace -qq -o "$scratch/trace" true 2>"$scratch/err" || skip_all "strace cannot trace: $(cat "$scratch/err")"
 
+# Built for coverage, a program writes what it has run when it ends, by such calls: what fails there
+# takes the place of all that others have written.
+export GCOV_PREFIX=$scratch/profile
+
 # What fails; not memory, of which GLib's programs have enough or end.
 calls=openat,open,read,pread64,write,pwrite64,fstat,newfstatat,statx,getdents64,lseek,fallocate
 calls=$calls,ftruncate,fsync,fdatasync,linkat,renameat,renameat2,unlink,unlinkat,flock,copy_file_range
