@@ -4,9 +4,9 @@
  * that has gone to sleep, which is most of what it costs at all.  Here each thread looks for the
  * next request for some microseconds before it sleeps: who makes one after the other, as cp and tar
  * do, is served by a thread that is awake, and, as no CPU goes to sleep meanwhile, is soon awake
- * itself.  Threads that look give way to whoever else wants to run; where requests are further apart
- * they soon stop, and where as many clients are at work as there are CPUs they do not begin, as none
- * goes to sleep then, and each is wanted.
+ * itself.  Threads that look give way to whoever else wants to run; where requests are further
+ * apart they soon stop, and where as many clients are at work as there are CPUs they do not begin,
+ * as none goes to sleep then, and each is wanted.
  */
 #include "config.h"
 
@@ -28,7 +28,7 @@
 /* Microseconds: as long as waking a CPU takes, which is what it saves (20 to 50 where measured). */
 #define LOOK_TIME  50
 #define MAX_MISSES 8  /* times in vain one after the other */
-#define N_LAST     32  /* requests by which those are counted who make them now */
+#define N_LAST     32 /* requests by which those are counted who make them now */
 
 struct loop {
 	struct fuse_session *fuse;
@@ -59,7 +59,8 @@ static void remember_client(struct clients *c, const struct fuse_buf *buf)
 {
 	const struct fuse_in_header *in = buf->mem;
 
-	if (!(buf->flags & FUSE_BUF_IS_FD) && in->pid != 0) /* 0: the kernel, for nobody who waits */
+	if (!(buf->flags & FUSE_BUF_IS_FD) &&
+	    in->pid != 0) /* 0: the kernel, for nobody who waits */
 		c->pid[c->next++ % N_LAST] = in->pid;
 }
 
